@@ -1,0 +1,48 @@
+import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer';
+import { findBrowser } from '../../scripts/browser.mjs';
+
+const flags: readonly string[] = [
+  '--no-sandbox',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  // Neither timers nor WebGPU may be throttled in a page that nobody looks at.
+  '--disable-background-timer-throttling',
+  '--disable-renderer-backgrounding',
+  '--disable-backgrounding-occluded-windows',
+  // The browser asks nothing of the network by itself.
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/**
+ * Headless Chromium with WebGPU on SwiftShader, in a new, empty profile that puppeteer removes again.
+ * `CONV_TRANSPOSE2D_BROWSER_ARGS` (separated by spaces) adds flags, as in `--use-webgpu-adapter=default` for a real GPU.
+ */
+export async function launchChromium(options: LaunchOptions = {}): Promise<Browser> {
+  const extra = process.env['CONV_TRANSPOSE2D_BROWSER_ARGS']?.split(' ').filter(Boolean) ?? [];
+  return puppeteer.launch({
+    headless: true,
+    executablePath: await findBrowser(),
+    protocolTimeout: 600_000,
+    ...options,
+    args: [...flags, ...extra, ...(options.args ?? [])],
+  });
+}
+
+/** Collects what a page reports as an error: `console.error`, an uncaught exception, a crash. */
+export function collectPageErrors(page: Page): string[] {
+  const errors: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(`console.error: ${message.text()} (${message.location().url ?? 'inline'})`);
+  });
+  page.on('pageerror', (error) => {
+    errors.push(`uncaught: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  });
+  page.on('error', (error) => {
+    errors.push(`page crashed: ${error.message}`);
+  });
+  return errors;
+}

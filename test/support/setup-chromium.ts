@@ -1,0 +1,14 @@
+/** Runs before each test file in Chromium. */
+import { afterAll, afterEach, expect } from 'vitest';
+import { commands } from 'vitest/browser';
+import { destroyDevices, takeGpuFailures, watchAllDevices } from './gpu.ts';
+import type {} from './puppeteer-provider.ts';
+
+if ('GPUAdapter' in globalThis) watchAllDevices(GPUAdapter.prototype);
+
+afterEach(async () => {
+  expect(takeGpuFailures(), 'uncaptured GPU errors and lost devices').toEqual([]);
+  expect(await commands.takePageErrors(), 'errors in the console').toEqual([]);
+});
+
+afterAll(destroyDevices);

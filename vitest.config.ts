@@ -1,0 +1,59 @@
+import { defineConfig } from 'vitest/config';
+import { puppeteerProvider, takePageErrors } from './test/support/puppeteer-provider.ts';
+
+/** Four projects: see test/support for what each runs in. `npx vitest run --project node` runs one. */
+export default defineConfig({
+  resolve: { tsconfigPaths: true },
+  test: {
+    fileParallelism: false,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'node', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 },
+      },
+      {
+        // What is published: built, packed, and compiled and run by a consumer.
+        extends: true,
+        test: { name: 'package', include: ['test/package/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+      },
+      {
+        extends: true,
+        // Found in advance, since a dependency that is found late reloads the page in the middle of a test.
+        optimizeDeps: { include: ['fast-check'] },
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          setupFiles: ['test/support/setup-chromium.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            ui: false,
+            screenshotFailures: false,
+            provider: puppeteerProvider(),
+            instances: [{ browser: 'chromium', name: 'chromium' }],
+            commands: { takePageErrors },
+          },
+        },
+      },
+      {
+        // The demo page, in a browser that the test drives from Node.
+        extends: true,
+        test: { name: 'demo', include: ['test/demo/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000 },
+      },
+      {
+        // The GPU tests again, in Node, with Dawn on whatever Vulkan driver VK_DRIVER_FILES names.
+        extends: true,
+        test: {
+          name: 'dawn',
+          include: ['test/browser/**/*.test.ts'],
+          setupFiles: ['test/support/setup-dawn.ts'],
+          pool: 'forks',
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
