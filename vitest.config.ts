@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { findLavapipe } from './scripts/lavapipe.mjs';
 import { puppeteerProvider, takePageErrors } from './test/support/puppeteer-provider.ts';
 
 /** Four projects: see test/support for what each runs in. `npx vitest run --project node` runs one. */
@@ -43,12 +44,15 @@ export default defineConfig({
         test: { name: 'demo', include: ['test/demo/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000 },
       },
       {
-        // The GPU tests again, in Node, with Dawn on whatever Vulkan driver VK_DRIVER_FILES names.
+        // The same tests again, in Node, with Dawn on lavapipe or on the Vulkan driver that VK_DRIVER_FILES names.
+        // Tests that need a page end in `.page.test.ts`.
         extends: true,
         test: {
           name: 'dawn',
           include: ['test/browser/**/*.test.ts'],
+          exclude: ['test/browser/**/*.page.test.ts'],
           setupFiles: ['test/support/setup-dawn.ts'],
+          env: { ...findLavapipe() },
           pool: 'forks',
           testTimeout: 120_000,
           hookTimeout: 60_000,

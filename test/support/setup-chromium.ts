@@ -6,9 +6,13 @@ import type {} from './puppeteer-provider.ts';
 
 if ('GPUAdapter' in globalThis) watchAllDevices(GPUAdapter.prototype);
 
-afterEach(async () => {
+async function expectNoErrors(): Promise<void> {
   expect(takeGpuFailures(), 'uncaptured GPU errors and lost devices').toEqual([]);
   expect(await commands.takePageErrors(), 'errors in the console').toEqual([]);
-});
+}
 
-afterAll(destroyDevices);
+afterEach(expectNoErrors);
+afterAll(async () => {
+  await destroyDevices();
+  await expectNoErrors();
+});

@@ -10,8 +10,12 @@ Object.defineProperty(globalThis, 'dawn', { value: gpu });
 Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
 watchAllDevices(GPUAdapter.prototype);
 
-afterEach(() => {
+function expectNoErrors(): void {
   expect(takeGpuFailures(), 'uncaptured GPU errors and lost devices').toEqual([]);
-});
+}
 
-afterAll(destroyDevices);
+afterEach(expectNoErrors);
+afterAll(async () => {
+  await destroyDevices();
+  expectNoErrors();
+});
