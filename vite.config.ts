@@ -12,8 +12,11 @@ function entries(): Record<string, string> {
   return Object.fromEntries(
     names.map((name) => {
       const candidates = [`src/${name}.ts`, `src/${name}/index.ts`];
-      const source = candidates.map((path) => fileURLToPath(new URL(path, import.meta.url))).find((path) => existsSync(path));
-      if (source === undefined) throw new Error(`package.json exports '${name}', but neither ${candidates.join(' nor ')} exists.`);
+      const source = candidates
+        .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+        .find((path) => existsSync(path));
+      if (source === undefined)
+        throw new Error(`package.json exports '${name}', but neither ${candidates.join(' nor ')} exists.`);
       return [name, source];
     }),
   );

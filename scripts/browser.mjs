@@ -40,7 +40,7 @@ function fromEnvironment() {
 async function fromPuppeteer() {
   try {
     const { default: puppeteer } = await import('puppeteer');
-    const path = await puppeteer.executablePath();
+    const path = puppeteer.executablePath();
     return isExecutable(path) ? path : undefined;
   } catch {
     return undefined; // puppeteer throws where its cache holds no browser
@@ -73,7 +73,11 @@ export async function findBrowser() {
 function installWithPuppeteer() {
   const installer = join(root, 'node_modules', 'puppeteer', 'lib', 'cjs', 'puppeteer', 'node', 'cli.js');
   if (!existsSync(installer)) return;
-  spawnSync(process.execPath, [installer, 'browsers', 'install', 'chrome'], { cwd: root, stdio: 'ignore', timeout: 180_000 });
+  spawnSync(process.execPath, [installer, 'browsers', 'install', 'chrome'], {
+    cwd: root,
+    stdio: 'ignore',
+    timeout: 180_000,
+  });
 }
 
 function installWithApt() {
@@ -82,7 +86,11 @@ function installWithApt() {
   if (!isRoot || !isDebian) return;
   const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, timeout: 300_000 };
   spawnSync('apt-get', ['update', '-qq'], { ...options, stdio: 'ignore' });
-  const { status, stderr } = spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], options);
+  const { status, stderr } = spawnSync(
+    'apt-get',
+    ['install', '-y', '-qq', '--no-install-recommends', 'chromium'],
+    options,
+  );
   if (status !== 0) console.error(stderr.toString());
 }
 

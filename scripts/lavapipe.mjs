@@ -66,7 +66,16 @@ function unpackFromDebian() {
     ['APT::Sandbox::User', ''],
     ['Debug::NoLocking', 'true'],
   ].flatMap(([name, value]) => ['-o', `${name ?? ''}=${value ?? ''}`]);
-  const install = ['install', '--yes', '--quiet', '--download-only', '--reinstall', '--no-install-recommends', '-t', suite];
+  const install = [
+    'install',
+    '--yes',
+    '--quiet',
+    '--download-only',
+    '--reinstall',
+    '--no-install-recommends',
+    '-t',
+    suite,
+  ];
   if (!run('apt-get', [...apt, 'update', '--quiet'])) return false;
   if (!run('apt-get', [...apt, ...install, ...packages])) return false;
   for (const file of readdirSync(join(cache, 'archives'))) {
@@ -103,7 +112,11 @@ function debianSources(codename, suite) {
 /** @returns {string[]} */
 function deb822Entries() {
   const file = '/etc/apt/sources.list.d/debian.sources';
-  return existsSync(file) ? readFileSync(file, 'utf8').split(/\n\s*\n/).filter((entry) => /^Suites:/m.test(entry)) : [];
+  return existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split(/\n\s*\n/)
+        .filter((entry) => /^Suites:/m.test(entry))
+    : [];
 }
 
 /** @returns {string[]} the lines of sources.list, in the same form */
@@ -111,7 +124,8 @@ function oneLineEntries() {
   const file = '/etc/apt/sources.list';
   if (!existsSync(file)) return [];
   return [...readFileSync(file, 'utf8').matchAll(/^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.+)$/gm)].map(
-    ([, uri, suites, components]) => `Types: deb\nURIs: ${uri ?? ''}\nSuites: ${suites ?? ''}\nComponents: ${components ?? ''}`,
+    ([, uri, suites, components]) =>
+      `Types: deb\nURIs: ${uri ?? ''}\nSuites: ${suites ?? ''}\nComponents: ${components ?? ''}`,
   );
 }
 

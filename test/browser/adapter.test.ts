@@ -37,6 +37,7 @@ test('the adapter computes', async () => {
 test('error scopes report what went wrong in a segment', async () => {
   const device = await testDevice();
   const tooLarge = device.limits.maxBufferSize + 4;
-  const segment = (): GPUBuffer => device.createBuffer({ label: 'too large', size: tooLarge, usage: GPUBufferUsage.STORAGE });
+  const segment = (): GPUBuffer =>
+    device.createBuffer({ label: 'too large', size: tooLarge, usage: GPUBufferUsage.STORAGE });
   await expect(inScopes(device, segment)).rejects.toThrow('GPUValidationError');
 });

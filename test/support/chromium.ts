@@ -36,7 +36,8 @@ export async function launchChromium(options: LaunchOptions = {}): Promise<Brows
 export function collectPageErrors(page: Page): string[] {
   const errors: string[] = [];
   page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(`console.error: ${message.text()} (${message.location().url ?? 'inline'})`);
+    if (message.type() === 'error')
+      errors.push(`console.error: ${message.text()} (${message.location().url ?? 'inline'})`);
   });
   page.on('pageerror', (error) => {
     errors.push(`uncaught: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

@@ -3,7 +3,7 @@ import type { Browser } from 'puppeteer';
 import type { BrowserProvider, BrowserProviderOption } from 'vitest/node';
 import { collectPageErrors, launchChromium } from './chromium.ts';
 
-declare module 'vitest/browser' {
+declare module 'vitest/internal/browser' {
   interface BrowserCommands {
     /** Errors that the page reported since the last call. */
     takePageErrors: () => Promise<string[]>;

@@ -4,9 +4,12 @@ const filters = ['validation', 'out-of-memory', 'internal'] as const;
  * Runs a synchronous segment inside validation, out-of-memory and internal error scopes, and throws what they caught.
  * Scopes are a stack per device: anything asynchronous inside would let another segment's errors in, hence the type.
  */
-export async function inScopes<T>(device: GPUDevice, segment: () => T extends PromiseLike<unknown> ? never : T): Promise<T> {
+export async function inScopes<T>(
+  device: GPUDevice,
+  segment: () => T extends PromiseLike<unknown> ? never : T,
+): Promise<T> {
   for (const filter of filters) device.pushErrorScope(filter);
-  let caught: Promise<GPUError | null>[] = [];
+  let caught: Promise<GPUError | null>[];
   let result: T;
   try {
     result = segment();

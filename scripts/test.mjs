@@ -1,0 +1,142 @@
+/**
+ * npm test: format check, lint, type check, then the tests in Node and in headless Chromium. With --all also the longer
+ * suites: the same GPU tests in Dawn on lavapipe. Sets itself up on a fresh clone; its last line is `N passed, N failed`.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureBrowser } from './browser.mjs';
+import { ensureLavapipe } from './lavapipe.mjs';
+import { root, setUp } from './setup.mjs';
+
+/** @typedef {{ name: string, seconds: number, passed: number, failed: number, skipped: number }} Outcome */
+
+const minute = 60_000;
+const reports = join(root, '.cache', 'test-reports');
+const bin = {
+  eslint: 'eslint/bin/eslint.js',
+  prettier: 'prettier/bin/prettier.cjs',
+  tsc: 'typescript/bin/tsc',
+  vitest: 'vitest/vitest.mjs',
+};
+
+/**
+ * Runs one of the installed tools.
+ * @param {keyof typeof bin} tool
+ * @param {readonly string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv, live?: boolean }} [options] live: output is shown as it comes, else only on failure
+ * @returns {Promise<boolean>} whether it succeeded
+ */
+function run(tool, args, { env = {}, live = false } = {}) {
+  const child = spawn(process.execPath, [join(root, 'node_modules', bin[tool]), ...args], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: live ? 'inherit' : 'pipe',
+    timeout: 15 * minute,
+  });
+  /** @type {Buffer[]} */
+  const output = [];
+  child.stdout?.on('data', (chunk) => output.push(chunk));
+  child.stderr?.on('data', (chunk) => output.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (code !== 0) process.stdout.write(Buffer.concat(output));
+      if (signal !== null) console.error(`${tool} was ended by ${signal}.`);
+      resolve(code === 0);
+    });
+  });
+}
+
+/**
+ * @param {string} name
+ * @param {() => Promise<boolean | Omit<Outcome, 'name' | 'seconds'>>} step a failed check counts as one failed test
+ * @returns {Promise<Outcome>}
+ */
+async function timed(name, step) {
+  const start = performance.now();
+  /** @type {Awaited<ReturnType<typeof step>>} */
+  let result = false;
+  try {
+    result = await step();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+  }
+  const counts = typeof result === 'boolean' ? { passed: 0, failed: result ? 0 : 1, skipped: 0 } : result;
+  const outcome = { name, seconds: (performance.now() - start) / 1000, ...counts };
+  console.log(summary(outcome));
+  return outcome;
+}
+
+/** @param {Outcome} outcome */
+function summary({ name, seconds, passed, failed, skipped }) {
+  const counts = passed + failed + skipped > 1 ? `, ${passed} passed, ${failed} failed` : '';
+  const left = skipped > 0 ? `, ${skipped} NOT RUN` : '';
+  return `${failed === 0 ? '✓' : '✗'} ${name} (${seconds.toFixed(1)} s${counts}${left})`;
+}
+
+/**
+ * Runs one of vitest's projects.
+ * @param {string} project
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {Promise<Outcome>}
+ */
+function tests(project, env = {}) {
+  return timed(`tests in '${project}'`, async () => {
+    const report = join(reports, `${project}.json`);
+    rmSync(report, { force: true });
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const succeeded = await run('vitest', ['run', '--project', project, ...reporters], { env, live: true });
+    if (!existsSync(report)) return false;
+    const {
+      numPassedTests: passed,
+      numFailedTests: failed,
+      numPendingTests: skipped,
+    } = JSON.parse(readFileSync(report, 'utf8'));
+    // A file that does not load, or an error outside of any test, fails the run without failing a test.
+    return { passed, failed: succeeded ? failed : Math.max(failed, 1), skipped };
+  });
+}
+
+const start = performance.now();
+setUp();
+mkdirSync(reports, { recursive: true });
+
+const outcomes = await Promise.all([
+  timed('format', () => run('prettier', ['--check', '--log-level', 'warn', '.'])),
+  timed('lint', () => run('eslint', ['--max-warnings', '0', '.'])),
+  timed('types', async () => (await run('tsc', [])) && (await run('tsc', ['-p', 'tsconfig.build.json', '--noEmit']))),
+]);
+outcomes.push(await tests('node'), await tests('package'));
+
+/** @type {string | undefined} */
+let browser;
+outcomes.push(
+  await timed('browser', async () => {
+    browser = await ensureBrowser();
+    console.log(browser);
+    return true;
+  }),
+);
+if (browser !== undefined) {
+  const env = { PUPPETEER_EXECUTABLE_PATH: browser };
+  outcomes.push(await tests('chromium', env), await tests('demo', env));
+}
+
+if (process.argv.includes('--all')) {
+  const driver = ensureLavapipe();
+  if (driver === undefined) {
+    console.error(
+      'NOT TESTED: Dawn in Node. It needs a Vulkan driver: set VK_DRIVER_FILES to one, or run this on Debian, where it can be fetched.',
+    );
+  } else {
+    outcomes.push(await tests('dawn'));
+  }
+}
+
+/** @param {'passed' | 'failed'} key */
+const total = (key) => outcomes.reduce((sum, outcome) => sum + outcome[key], 0);
+console.log(`\n${outcomes.map(summary).join('\n')}`);
+console.log(`in ${((performance.now() - start) / 1000).toFixed(0)} s`);
+console.log(`${total('passed')} passed, ${total('failed')} failed`);
+process.exitCode = total('failed') === 0 ? 0 : 1;
