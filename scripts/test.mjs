@@ -9,6 +9,7 @@ import { ensureBrowser } from './browser.mjs';
 import { ensureLavapipe } from './lavapipe.mjs';
 import { root, setUp } from './setup.mjs';
 
+/** @typedef {{ numPassedTests: number, numFailedTests: number, numPendingTests: number }} VitestReport */
 /** @typedef {{ name: string, seconds: number, passed: number, failed: number, skipped: number }} Outcome */
 
 const minute = 60_000;
@@ -36,8 +37,9 @@ function run(tool, args, { env = {}, live = false } = {}) {
   });
   /** @type {Buffer[]} */
   const output = [];
-  child.stdout?.on('data', (chunk) => output.push(chunk));
-  child.stderr?.on('data', (chunk) => output.push(chunk));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (/** @type {Buffer} */ chunk) => output.push(chunk));
+  }
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {
@@ -55,13 +57,10 @@ function run(tool, args, { env = {}, live = false } = {}) {
  */
 async function timed(name, step) {
   const start = performance.now();
-  /** @type {Awaited<ReturnType<typeof step>>} */
-  let result = false;
-  try {
-    result = await step();
-  } catch (error) {
+  const result = await step().catch((/** @type {unknown} */ error) => {
     console.error(error instanceof Error ? error.message : error);
-  }
+    return false;
+  });
   const counts = typeof result === 'boolean' ? { passed: 0, failed: result ? 0 : 1, skipped: 0 } : result;
   const outcome = { name, seconds: (performance.now() - start) / 1000, ...counts };
   console.log(summary(outcome));
@@ -88,11 +87,8 @@ function tests(project, env = {}) {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
     const succeeded = await run('vitest', ['run', '--project', project, ...reporters], { env, live: true });
     if (!existsSync(report)) return false;
-    const {
-      numPassedTests: passed,
-      numFailedTests: failed,
-      numPendingTests: skipped,
-    } = JSON.parse(readFileSync(report, 'utf8'));
+    const counts = /** @type {VitestReport} */ (JSON.parse(readFileSync(report, 'utf8')));
+    const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = counts;
     // A file that does not load, or an error outside of any test, fails the run without failing a test.
     return { passed, failed: succeeded ? failed : Math.max(failed, 1), skipped };
   });
