@@ -3,11 +3,12 @@ import type { Browser } from 'puppeteer';
 import type { BrowserProvider, BrowserProviderOption } from 'vitest/node';
 import { collectPageErrors, launchChromium } from './chromium.ts';
 
-declare module 'vitest/internal/browser' {
-  interface BrowserCommands {
+declare module 'vitest/browser' {
+  // Vitest declares them with the providers of its own.
+  export const commands: {
     /** Errors that the page reported since the last call. */
     takePageErrors: () => Promise<string[]>;
-  }
+  };
 }
 
 /** Vitest's browser mode in one page of one Chromium, driven by puppeteer. */

@@ -1,6 +1,6 @@
 /** Runs before each test file in Chromium. */
 import { afterAll, afterEach, expect } from 'vitest';
-import { commands } from '@vitest/browser/context';
+import { commands } from 'vitest/browser';
 import { destroyDevices, takeGpuFailures, watchAllDevices } from './gpu.ts';
 import type {} from './puppeteer-provider.ts';
 
