@@ -1,0 +1,78 @@
+// What a user of the package may write: compiled against the published declarations, never against the sources.
+import {
+  ConvTranspose2d,
+  bilinearWeight,
+  convTranspose2d,
+  download,
+  outputShape,
+  requestDevice,
+  upload,
+} from 'webgpu-conv-transpose2d';
+import type {
+  Call,
+  ConvTranspose2dError,
+  ConvTranspose2dOptions,
+  DType,
+  Device,
+  Float16ArrayLike,
+  GpuTensor,
+  HostTensor,
+  Padding,
+  Pair,
+  Plan,
+} from 'webgpu-conv-transpose2d';
+import {
+  fromCaffe,
+  fromKeras,
+  fromMxnet,
+  fromOnnx,
+  fromTensorFlow,
+  fromWebNN,
+} from 'webgpu-conv-transpose2d/frameworks';
+import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
+
+const pair: Pair = [2, 1];
+const padding: Padding = [1, 1, -1, 0];
+const dtype: DType = 'float16';
+const halves: Float16ArrayLike | Uint16Array = new Uint16Array(4);
+const input: HostTensor = { shape: [1, 2, 2, 2], data: new Float32Array(8) };
+const weight: HostTensor = { shape: [2, 1, 2, 2], data: new Float32Array(8) };
+export const half: HostTensor = { shape: [4], data: halves, dtype };
+export const options: ConvTranspose2dOptions = { stride: pair, padding, activation: 'gelu', weightLayout: 'HWOI' };
+
+export async function layer(gpu: GPUDevice, signal: AbortSignal): Promise<HostTensor> {
+  const device: Device = await requestDevice({ fallback: 'cpu', onFallback: (reason: string) => void reason });
+  const conv = new ConvTranspose2d(2, 1, 3, { stride: 2, bias: false, dtype: 'float32', seed: 1, device });
+  conv.loadStateDict({ weight });
+  const call: Call = { outputSize: [5, 5], signal };
+  const plan: Plan = await conv.prepare(input.shape, call);
+  const positions: number = plan.phases[0]?.positions[1] ?? plan.splits;
+  const encoder: GPUCommandEncoder = gpu.createCommandEncoder({
+    label: `${plan.kernel}: ${plan.reason}, ${positions}`,
+  });
+  const output: GpuTensor = conv.encode(encoder, upload(gpu, input));
+  gpu.queue.submit([encoder.finish()]);
+  const result = await download(gpu, output);
+  const state: { weight: HostTensor; bias?: HostTensor } = await conv.stateDict();
+  conv.destroy();
+  return state.bias ?? result;
+}
+
+export async function functions(): Promise<readonly number[]> {
+  const reference: { shape: readonly number[]; data: Float64Array } = convTranspose2dReference(input, weight, null);
+  const keras = fromKeras({ inputShape: [1, 4, 4, 1], kernelShape: [3, 3, 1, 1], strides: 2, padding: 'same' });
+  const { shape } = await convTranspose2d(input, bilinearWeight(2, 4), null, {
+    ...keras,
+    stride: 2,
+    groups: 2,
+    device: 'cpu',
+  });
+  const importers = [fromCaffe, fromMxnet, fromOnnx, fromTensorFlow, fromWebNN].map((importer) => importer.name);
+  return [...shape, ...reference.shape, ...outputShape(input.shape, weight.shape), importers.length];
+}
+
+export function explain(
+  error: ConvTranspose2dError,
+): 'INVALID_ARGUMENT' | 'UNSUPPORTED' | 'NOT_READY' | 'DESTROYED' | 'OUT_OF_MEMORY' | 'DEVICE_LOST' | 'GPU_ERROR' {
+  return error.code;
+}

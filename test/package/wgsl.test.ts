@@ -1,0 +1,67 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { stripComments } from '../../scripts/wgsl.ts';
+
+const shaders = new URL('../../shaders/', import.meta.url);
+
+/** The code's characters in order, found by a scanner of another kind: comments and what separates tokens left out. */
+function codeOf(wgsl: string): string {
+  let code = '';
+  let depth = 0;
+  for (let i = 0; i < wgsl.length; i++) {
+    const two = wgsl.slice(i, i + 2);
+    if (depth === 0 && two === '//') {
+      while (i < wgsl.length && !'\n\v\f\r\u0085\u2028\u2029'.includes(wgsl.charAt(i))) i++;
+      code += ' ';
+    } else if (two === '/*' || (depth > 0 && two === '*/')) {
+      depth += two === '/*' ? 1 : -1;
+      code += ' ';
+      i++;
+    } else if (depth === 0) {
+      code += wgsl.charAt(i);
+    }
+  }
+  return code.replace(/[\s\u0085]+/g, ' ').trim();
+}
+
+test.each(readdirSync(shaders).filter((name) => name.endsWith('.wgsl')))('%s keeps its code', (name) => {
+  const wgsl = readFileSync(new URL(name, shaders), 'utf8');
+  const stripped = stripComments(wgsl);
+  expect(codeOf(stripped)).toBe(codeOf(wgsl));
+  expect(stripped).not.toContain('//');
+});
+
+test('any text of comments, breaks and code keeps its code', () => {
+  const pieces = [
+    '//',
+    '/*',
+    '*/',
+    '/',
+    '*',
+    '\n',
+    '\r\n',
+    '\r',
+    '\v',
+    '\u2028',
+    '\u0085',
+    ' ',
+    '\t',
+    'a',
+    'b = c;',
+    'é',
+  ];
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 24 }), (parts) => {
+      const wgsl = parts.join('');
+      expect(codeOf(stripComments(wgsl))).toBe(codeOf(wgsl));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('comments and blank lines go', () => {
+  expect(stripComments('// y = x\n\nlet a = b; // b\n\n  // c\n  let d = e / f;\n')).toBe(
+    'let a = b;\n  let d = e / f;\n',
+  );
+});
