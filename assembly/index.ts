@@ -1,0 +1,7 @@
+// A transposed convolution's inner loops on SIMD. The host (src/cpu) owns the memory and the order of the work and passes
+// addresses; nothing here allocates or keeps state, so that several threads may run it over one memory.
+
+export { activate } from './activation';
+export { interleave } from './interleave';
+export { gatherRow, multiplyPoint, multiplyPositions, multiplyRows } from './multiply';
+export { fillStrip } from './strip';

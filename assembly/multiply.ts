@@ -1,0 +1,257 @@
+// The multiplications: per phase, result[position][output channel] = bias + Σ over taps and input channels of
+// strip[input channel][position + tap] · weight[tap][input channel][output channel].
+//
+// `taps` points to `tapCount` pairs of byte offsets: of the tap's first input in the strip, and of its weights. A position's
+// input is at one offset from the strip's origin for every tap, `planeStride` apart for every channel; no im2col is written.
+//
+// Each kernel keeps its sums in eight vectors, as many as hide an addition's latency and still fit, with operands, into the
+// sixteen registers of x86-64. V128 locals cannot be indexed, so they have names.
+
+import { joinHigh, joinLow, multiplyAdd, zipHigh, zipLow } from './lanes';
+
+/** Bytes of eight output channels: of a row of packed weights, and of the bias. */
+const PANEL: usize = 32;
+
+/**
+ * 4 positions × 8 output channels: two vectors of weights, four splatted inputs.
+ *
+ * Weights are [tap][input channel][8], results [row][8 channels][column], columns rounded up to 4: the strip is readable, and
+ * the results writable, so far.
+ */
+export function multiplyPositions(
+  strip: usize,
+  rowStride: usize,
+  planeStride: usize,
+  channels: i32,
+  weights: usize,
+  bias: usize,
+  taps: usize,
+  tapCount: i32,
+  rows: i32,
+  columns: i32,
+  results: usize,
+  channelStride: usize,
+): void {
+  const panelBytes: usize = <usize>channels * PANEL;
+  const tapsEnd: usize = taps + ((<usize>tapCount) << 3);
+  const biasA = v128.load(bias);
+  const biasB = v128.load(bias, 16);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column += 4) {
+      const origin: usize = strip + ((<usize>column) << 2);
+      let a0 = biasA;
+      let a1 = biasA;
+      let a2 = biasA;
+      let a3 = biasA;
+      let b0 = biasB;
+      let b1 = biasB;
+      let b2 = biasB;
+      let b3 = biasB;
+      for (let tap = taps; tap < tapsEnd; tap += 8) {
+        let x: usize = origin + load<i32>(tap);
+        let w: usize = weights + load<i32>(tap, 4);
+        const end = w + panelBytes;
+        do {
+          const wa = v128.load(w);
+          const wb = v128.load(w, 16);
+          let input = v128.load32_splat(x);
+          a0 = multiplyAdd(input, wa, a0);
+          b0 = multiplyAdd(input, wb, b0);
+          input = v128.load32_splat(x + 4);
+          a1 = multiplyAdd(input, wa, a1);
+          b1 = multiplyAdd(input, wb, b1);
+          input = v128.load32_splat(x + 8);
+          a2 = multiplyAdd(input, wa, a2);
+          b2 = multiplyAdd(input, wb, b2);
+          input = v128.load32_splat(x + 12);
+          a3 = multiplyAdd(input, wa, a3);
+          b3 = multiplyAdd(input, wb, b3);
+          x += planeStride;
+          w += PANEL;
+        } while (w != end);
+      }
+      const target: usize = results + ((<usize>column) << 2);
+      storeTransposed(target, channelStride, a0, a1, a2, a3);
+      storeTransposed(target + 4 * channelStride, channelStride, b0, b1, b2, b3);
+    }
+    strip += rowStride;
+    results += channelStride << 3;
+  }
+}
+
+/** Four positions' channels become four channels' positions. */
+function storeTransposed(target: usize, stride: usize, p0: v128, p1: v128, p2: v128, p3: v128): void {
+  const low01 = zipLow(p0, p1);
+  const low23 = zipLow(p2, p3);
+  v128.store(target, joinLow(low01, low23));
+  v128.store(target + stride, joinHigh(low01, low23));
+  const high01 = zipHigh(p0, p1);
+  const high23 = zipHigh(p2, p3);
+  v128.store(target + 2 * stride, joinLow(high01, high23));
+  v128.store(target + 3 * stride, joinHigh(high01, high23));
+}
+
+/**
+ * 1 position × 8 output channels, four input channels at a time: a matrix-vector product that streams the weights.
+ * Arguments are those of `multiplyPositions`.
+ */
+export function multiplyPoint(
+  strip: usize,
+  rowStride: usize,
+  planeStride: usize,
+  channels: i32,
+  weights: usize,
+  bias: usize,
+  taps: usize,
+  tapCount: i32,
+  rows: i32,
+  columns: i32,
+  results: usize,
+  channelStride: usize,
+): void {
+  const panelBytes: usize = <usize>channels * PANEL;
+  const quadBytes: usize = <usize>(channels & ~3) * PANEL;
+  const tapsEnd: usize = taps + ((<usize>tapCount) << 3);
+  const zero = f32x4.splat(0);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const origin: usize = strip + ((<usize>column) << 2);
+      let a0 = v128.load(bias);
+      let b0 = v128.load(bias, 16);
+      let a1 = zero;
+      let b1 = zero;
+      let a2 = zero;
+      let b2 = zero;
+      let a3 = zero;
+      let b3 = zero;
+      for (let tap = taps; tap < tapsEnd; tap += 8) {
+        let x: usize = origin + load<i32>(tap);
+        let w: usize = weights + load<i32>(tap, 4);
+        const end = w + panelBytes;
+        const quadEnd = w + quadBytes;
+        for (; w != quadEnd; w += 4 * PANEL) {
+          let input = v128.load32_splat(x);
+          a0 = multiplyAdd(input, v128.load(w), a0);
+          b0 = multiplyAdd(input, v128.load(w, 16), b0);
+          input = v128.load32_splat(x + planeStride);
+          a1 = multiplyAdd(input, v128.load(w, 32), a1);
+          b1 = multiplyAdd(input, v128.load(w, 48), b1);
+          x += planeStride << 1;
+          input = v128.load32_splat(x);
+          a2 = multiplyAdd(input, v128.load(w, 64), a2);
+          b2 = multiplyAdd(input, v128.load(w, 80), b2);
+          input = v128.load32_splat(x + planeStride);
+          a3 = multiplyAdd(input, v128.load(w, 96), a3);
+          b3 = multiplyAdd(input, v128.load(w, 112), b3);
+          x += planeStride << 1;
+        }
+        for (; w != end; w += PANEL) {
+          const input = v128.load32_splat(x);
+          a0 = multiplyAdd(input, v128.load(w), a0);
+          b0 = multiplyAdd(input, v128.load(w, 16), b0);
+          x += planeStride;
+        }
+      }
+      const a = f32x4.add(f32x4.add(a0, a1), f32x4.add(a2, a3));
+      const b = f32x4.add(f32x4.add(b0, b1), f32x4.add(b2, b3));
+      let target: usize = results + ((<usize>column) << 2);
+      v128.store_lane<f32>(target, a, 0);
+      v128.store_lane<f32>((target += channelStride), a, 1);
+      v128.store_lane<f32>((target += channelStride), a, 2);
+      v128.store_lane<f32>((target += channelStride), a, 3);
+      v128.store_lane<f32>((target += channelStride), b, 0);
+      v128.store_lane<f32>((target += channelStride), b, 1);
+      v128.store_lane<f32>((target += channelStride), b, 2);
+      v128.store_lane<f32>((target += channelStride), b, 3);
+    }
+    strip += rowStride;
+    results += channelStride << 3;
+  }
+}
+
+/**
+ * 4 rows × 8 positions, for few output channels: a row is one output channel of one phase, and all phases whose taps fall on
+ * the same inputs are rows of one product. Positions run on through the strip's rows, halo included.
+ *
+ * Weights are [tap][input channel][4 rows] (see `gatherRow`), results [row][position], positions rounded up to 8. Of `taps`
+ * only the inputs' offsets are read.
+ */
+export function multiplyRows(
+  strip: usize,
+  planeStride: usize,
+  channels: i32,
+  weights: usize,
+  bias: usize,
+  taps: usize,
+  tapCount: i32,
+  positions: i32,
+  results: usize,
+  resultStride: usize,
+): void {
+  const quadBytes: usize = (<usize>channels) << 4;
+  const tapsEnd: usize = taps + ((<usize>tapCount) << 3);
+  for (let position = 0; position < positions; position += 8) {
+    let a0 = v128.load32_splat(bias);
+    let a1 = v128.load32_splat(bias, 4);
+    let a2 = v128.load32_splat(bias, 8);
+    let a3 = v128.load32_splat(bias, 12);
+    let b0 = a0;
+    let b1 = a1;
+    let b2 = a2;
+    let b3 = a3;
+    let w = weights;
+    for (let tap = taps; tap < tapsEnd; tap += 8) {
+      let x: usize = strip + load<i32>(tap);
+      const end = w + quadBytes;
+      do {
+        const xa = v128.load(x);
+        const xb = v128.load(x, 16);
+        let weight = v128.load32_splat(w);
+        a0 = multiplyAdd(weight, xa, a0);
+        b0 = multiplyAdd(weight, xb, b0);
+        weight = v128.load32_splat(w + 4);
+        a1 = multiplyAdd(weight, xa, a1);
+        b1 = multiplyAdd(weight, xb, b1);
+        weight = v128.load32_splat(w + 8);
+        a2 = multiplyAdd(weight, xa, a2);
+        b2 = multiplyAdd(weight, xb, b2);
+        weight = v128.load32_splat(w + 12);
+        a3 = multiplyAdd(weight, xa, a3);
+        b3 = multiplyAdd(weight, xb, b3);
+        x += planeStride;
+        w += 16;
+      } while (w != end);
+    }
+    let target = results;
+    v128.store(target, a0);
+    v128.store(target, b0, 16);
+    target += resultStride;
+    v128.store(target, a1);
+    v128.store(target, b1, 16);
+    target += resultStride;
+    v128.store(target, a2);
+    v128.store(target, b2, 16);
+    target += resultStride;
+    v128.store(target, a3);
+    v128.store(target, b3, 16);
+    strip += 32;
+    results += 32;
+  }
+}
+
+/** Copies one row's weights, `stride` bytes from one input channel to the next, to every fourth place of `target`. */
+export function gatherRow(
+  target: usize,
+  weights: usize,
+  stride: usize,
+  channels: i32,
+  taps: usize,
+  tapCount: i32,
+): void {
+  const tapsEnd: usize = taps + ((<usize>tapCount) << 3);
+  for (let tap = taps; tap < tapsEnd; tap += 8) {
+    let source: usize = weights + load<i32>(tap, 4);
+    const end = target + ((<usize>channels) << 4);
+    for (; target < end; target += 16, source += stride) store<f32>(target, load<f32>(source));
+  }
+}

@@ -1,0 +1,60 @@
+// The strip: the part of an input image that one tile of outputs reads, channel by channel, with zeros where the image ends.
+// The multiplication then needs to know nothing of borders, and its reads stay within the second-level cache.
+
+/**
+ * strip[channel][row][column] = source[channel][row − top][column − left] inside the window, else 0.
+ *
+ * All strides are in bytes; `source` is the window's first element. Rows and columns of the window are
+ * [top, bottom) and [left, right) within the strip.
+ */
+export function fillStrip(
+  strip: usize,
+  planeStride: usize,
+  rows: i32,
+  columns: i32,
+  source: usize,
+  channels: i32,
+  channelStride: usize,
+  rowStride: usize,
+  columnStride: usize,
+  top: i32,
+  bottom: i32,
+  left: i32,
+  right: i32,
+): void {
+  const stripRowStride: usize = (<usize>columns) << 2;
+  for (let channel = 0; channel < channels; channel++) {
+    let target = strip;
+    let from = source;
+    for (let row = 0; row < rows; row++) {
+      const end = target + stripRowStride;
+      if (row < top || row >= bottom) {
+        clear(target, end);
+      } else {
+        const first = target + ((<usize>left) << 2);
+        const last = target + ((<usize>right) << 2);
+        clear(target, first);
+        if (columnStride == 4) copy(first, last, from);
+        else gather(first, last, from, columnStride);
+        clear(last, end);
+        from += rowStride;
+      }
+      target = end;
+    }
+    strip += planeStride;
+    source += channelStride;
+  }
+}
+
+function clear(target: usize, end: usize): void {
+  for (; target < end; target += 4) store<f32>(target, 0);
+}
+
+function copy(target: usize, end: usize, source: usize): void {
+  for (; target + 16 <= end; target += 16, source += 16) v128.store(target, v128.load(source));
+  for (; target < end; target += 4, source += 4) store<f32>(target, load<f32>(source));
+}
+
+function gather(target: usize, end: usize, source: usize, stride: usize): void {
+  for (; target < end; target += 4, source += stride) store<f32>(target, load<f32>(source));
+}

@@ -1,0 +1,84 @@
+// Compiles assembly/ with AssemblyScript, once for plain and once for relaxed SIMD, into src/cpu/wasm-binary.ts, which git
+// ignores. The modules are inlined there, so that every bundler, Node and a plain script tag find them.
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const target = join(root, 'src', 'cpu', 'wasm-binary.ts');
+
+/**
+ * @param {boolean} relaxed whether to use relaxed SIMD
+ * @returns {Promise<Uint8Array>} the module
+ */
+async function compile(relaxed) {
+  // Imported here, since loading the compiler takes longer than finding that nothing changed.
+  const { default: asc } = await import('assemblyscript/asc');
+  /** @type {Uint8Array | undefined} */
+  let binary;
+  const options = ['--runtime', 'stub', '--importMemory', '--noExportMemory', '--maximumMemory', '65536', '--noAssert'];
+  const { error } = await asc.main(
+    ['assembly/index.ts', '-o', 'module.wasm', '-O3', '--converge', '--enable', 'simd', ...options].concat(
+      relaxed ? ['--enable', 'relaxed-simd'] : [],
+    ),
+    {
+      readFile: (name, base) => {
+        const path = join(root, base === '.' ? '' : base, name);
+        return existsSync(path) ? readFileSync(path, 'utf8') : null;
+      },
+      writeFile: (name, contents) => {
+        if (name === 'module.wasm' && typeof contents !== 'string') binary = contents;
+      },
+    },
+  );
+  if (error !== null || binary === undefined) throw new Error('asc failed', { cause: error });
+  return binary;
+}
+
+/**
+ * @param {Uint8Array} module
+ * @returns {number} where the flags of the imported memory's limits are: 1 = it has a maximum, 2 = it is shared
+ */
+function memoryFlags(module) {
+  const name = Buffer.from('\x03env\x06memory\x02', 'latin1');
+  const at = Buffer.from(module).indexOf(name) + name.length;
+  if (at < name.length || module[at] !== 1) throw new Error('The module does not import its memory as expected.');
+  return at;
+}
+
+/** Compiles what has changed since the last time. */
+export async function buildAssembly() {
+  const sources = readdirSync(join(root, 'assembly'))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(root, 'assembly', name)));
+  const version = readFileSync(join(root, 'node_modules', 'assemblyscript', 'package.json'));
+  const hash = createHash('sha256');
+  for (const input of [readFileSync(fileURLToPath(import.meta.url)), version, ...sources]) hash.update(input);
+  const stamp = `// ${hash.digest('hex')}\n`;
+  if (existsSync(target) && readFileSync(target, 'utf8').startsWith(stamp)) return;
+
+  const simd = await compile(false);
+  const relaxed = await compile(true);
+  /** @param {Uint8Array} module */
+  const literal = (module) =>
+    `{ memoryFlags: ${memoryFlags(module)}, base64: '${Buffer.from(module).toString('base64')}' }`;
+  writeFileSync(
+    target,
+    `${stamp}// Made by scripts/build-assembly.mjs from assembly/.
+
+/** A module, and where the flags of its imported memory's limits are. */
+export interface WasmBinary {
+  readonly memoryFlags: number;
+  readonly base64: string;
+}
+
+export const simd: WasmBinary = ${literal(simd)};
+
+export const relaxedSimd: WasmBinary = ${literal(relaxed)};
+`,
+  );
+  console.log(`assembly: ${simd.length} bytes with SIMD, ${relaxed.length} with relaxed SIMD`);
+}
+
+if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === process.argv[1]) await buildAssembly();
