@@ -3,7 +3,7 @@ import { invalid } from '../errors.ts';
 const MOST = 2 ** 31 - 1;
 
 /** Refuses what is no record of attributes, and names that the framework does not have. */
-export function checkNames(framework: string, attributes: object, names: readonly string[]): void {
+export function checkNames(framework: string, attributes: unknown, names: readonly string[]): void {
   if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)) {
     throw invalid('attributes', attributes, `an object of ${framework} attributes is needed`);
   }
@@ -39,8 +39,8 @@ export function listOfTwo(
   least: number,
 ): readonly [height: number, width: number] {
   if (value === undefined) return [otherwise, otherwise];
-  const [height, width] = integers(name, value, [2], least);
-  return [height!, width!];
+  const [height = otherwise, width = otherwise] = integers(name, value, [2], least);
+  return [height, width];
 }
 
 /** One number for both axes or (height, width), or `otherwise` when left out. */
@@ -55,9 +55,9 @@ export function pairOf(
   return [both, both];
 }
 
-/** One of the words, or the first when left out. */
+/** One of the words. */
 export function oneOf<const Word extends string>(name: string, value: unknown, words: readonly Word[]): Word {
-  const word = value === undefined ? words[0] : words.find((known) => known === value);
+  const word = words.find((known) => known === value);
   if (word === undefined) throw invalid(name, value, `known are ${words.map((known) => `'${known}'`).join(', ')}`);
   return word;
 }
@@ -132,8 +132,9 @@ export function paddingOf(
   crops: readonly [Crop, Crop],
   blame: readonly [name: string, value: unknown],
 ): readonly [top: number, left: number, bottom: number, right: number] {
-  const sizes = crops.map(({ head, tail }, at) => fullSize(axes[at]!) - head - tail);
-  if (sizes.some((size) => size < 1)) throw invalid(...blame, `it leaves an output of ${sizes.join(' x ')}`);
+  const height = fullSize(axes[0]) - crops[0].head - crops[0].tail;
+  const width = fullSize(axes[1]) - crops[1].head - crops[1].tail;
+  if (height < 1 || width < 1) throw invalid(...blame, `it leaves an output of ${height} x ${width}`);
   return [crops[0].head, crops[1].head, crops[0].tail, crops[1].tail];
 }
 

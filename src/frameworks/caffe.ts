@@ -41,9 +41,9 @@ const NAMES = [
 export function fromCaffe(attributes: CaffeAttributes): ConvTranspose2dOptions {
   attribute.checkNames('Caffe', attributes, NAMES);
   const outputs = attribute.integer('num_output', attributes.num_output, 1);
-  const group = attribute.integer('group', attributes.group ?? 1, 1);
+  const { group: groups = 1, kernel_size, kernel_h, kernel_w } = attributes;
+  const group = attribute.integer('group', groups, 1);
   if (outputs % group !== 0) throw invalid('num_output', outputs, `group ${group} must divide it`);
-  const { kernel_size, kernel_h, kernel_w } = attributes;
   if (kernel_size === undefined && kernel_h === undefined && kernel_w === undefined) {
     throw invalid('kernel_size', undefined, 'kernel_size, or kernel_h and kernel_w, is needed');
   }
@@ -60,11 +60,11 @@ export function fromCaffe(attributes: CaffeAttributes): ConvTranspose2dOptions {
 }
 
 /** The pair of a field for both axes, or of the fields of one axis each, of which one that is left out counts as 0. */
-function either<const Both extends keyof CaffeAttributes, const Own extends keyof CaffeAttributes>(
+function either(
   attributes: CaffeAttributes,
-  both: Both,
-  height: Own,
-  width: Own,
+  both: 'kernel_size' | 'stride' | 'pad',
+  height: 'kernel_h' | 'stride_h' | 'pad_h',
+  width: 'kernel_w' | 'stride_w' | 'pad_w',
   otherwise: number,
   least: number,
 ): readonly [number, number] {
@@ -74,10 +74,8 @@ function either<const Both extends keyof CaffeAttributes, const Own extends keyo
   if (attributes[both] !== undefined) {
     throw invalid(both, attributes[both], `${both} or ${height} and ${width} can be given, not both`);
   }
-  return [
-    attribute.integer(height, attributes[height] ?? 0, least),
-    attribute.integer(width, attributes[width] ?? 0, least),
-  ];
+  const { [height]: ownHeight = 0, [width]: ownWidth = 0 } = attributes;
+  return [attribute.integer(height, ownHeight, least), attribute.integer(width, ownWidth, least)];
 }
 
 function repeated(name: string, value: unknown, otherwise: number, least: number): readonly [number, number] {

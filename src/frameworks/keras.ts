@@ -33,7 +33,8 @@ const NAMES = [
  */
 export function fromKeras(attributes: KerasAttributes): ConvTranspose2dOptions {
   attribute.checkNames('Keras', attributes, NAMES);
-  const format = attribute.oneOf('dataFormat', attributes.dataFormat, ['channels_last', 'channels_first']);
+  const { dataFormat = 'channels_last', outputPadding = null } = attributes;
+  const format = attribute.oneOf('dataFormat', dataFormat, ['channels_last', 'channels_first']);
   const layout = format === 'channels_last' ? 'NHWC' : 'NCHW';
   const input = attribute.axes('inputShape', attributes.inputShape, layout);
   const kernel = attribute.axes('kernelShape', attributes.kernelShape, 'HWOI');
@@ -43,9 +44,7 @@ export function fromKeras(attributes: KerasAttributes): ConvTranspose2dOptions {
   if (Math.max(...stride) > 1 && Math.max(...dilation) > 1) {
     throw invalid('dilationRate', attributes.dilationRate, 'Keras has no dilation together with strides above 1');
   }
-  if (attributes.padding === undefined) throw invalid('padding', undefined, "'same' or 'valid' is needed");
   const padding = attribute.oneOf('padding', attributes.padding, ['same', 'valid']);
-  const { outputPadding = null } = attributes;
   const extra = outputPadding === null ? null : attribute.pairOf('outputPadding', outputPadding, 0, 0);
   if (extra && (extra[0] >= stride[0] || extra[1] >= stride[1])) {
     throw invalid('outputPadding', outputPadding, `it must be smaller than the strides ${stride.join(' and ')}`);

@@ -36,12 +36,13 @@ const NAMES = [
  */
 export function fromMxnet(attributes: MxnetAttributes): ConvTranspose2dOptions {
   attribute.checkNames('MXNet', attributes, NAMES);
+  const { num_group = 1 } = attributes;
   const input = attribute.axes('inputShape', attributes.inputShape, 'NCHW');
   const kernel = attribute.axes('kernel', attributes.kernel, 'HW');
   const stride = attribute.listOfTwo('stride', attributes.stride, 1, 1);
   const dilation = attribute.listOfTwo('dilate', attributes.dilate, 1, 1);
   const filters = attribute.integer('num_filter', attributes.num_filter, 1);
-  const groups = attribute.integer('num_group', attributes.num_group ?? 1, 1);
+  const groups = attribute.integer('num_group', num_group, 1);
   if (filters % groups !== 0) throw invalid('num_filter', filters, `num_group ${groups} must divide it`);
   if (input.C % groups !== 0) throw invalid('num_group', groups, `it must divide the ${input.C} input channels`);
 

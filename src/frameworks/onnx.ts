@@ -43,30 +43,31 @@ const NAMES = [
  */
 export function fromOnnx(attributes: OnnxAttributes): ConvTranspose2dOptions {
   attribute.checkNames('ONNX', attributes, NAMES);
-  const { kernel_shape, output_padding, output_shape, pads } = attributes;
+  const { auto_pad = 'NOTSET', group: groups = 1, output_padding, output_shape, pads } = attributes;
+  const { pads: sides = [0, 0, 0, 0] } = attributes;
   const input = attribute.axes('inputShape', attributes.inputShape, 'NCHW');
   const weight = attribute.axes('weightShape', attributes.weightShape, 'IOHW');
-  const group = attribute.integer('group', attributes.group ?? 1, 1);
+  const group = attribute.integer('group', groups, 1);
   attribute.checkChannels(input.C, ['weightShape', attributes.weightShape, weight.I], ['group', group]);
-  const [kernelH, kernelW] = attribute.integers('kernel_shape', kernel_shape ?? [weight.H, weight.W], [2], 1);
+  const { kernel_shape = [weight.H, weight.W] } = attributes;
+  const [kernelH, kernelW] = attribute.integers('kernel_shape', kernel_shape, [2], 1);
   if (kernelH !== weight.H || kernelW !== weight.W) {
     throw invalid('kernel_shape', kernel_shape, `the weight's kernel is ${weight.H} x ${weight.W}`);
   }
   const stride = attribute.listOfTwo('strides', attributes.strides, 1, 1);
   const dilation = attribute.listOfTwo('dilations', attributes.dilations, 1, 1);
   const extra = attribute.listOfTwo('output_padding', output_padding, 0, 0);
-  const autoPad = attribute.oneOf('auto_pad', attributes.auto_pad, ['NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID']);
+  const autoPad = attribute.oneOf('auto_pad', auto_pad, ['NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID']);
   if (pads !== undefined && autoPad !== 'NOTSET') throw invalid('pads', pads, `auto_pad is '${autoPad}' already`);
-  const [top, left, bottom, right] = attribute.integers('pads', pads ?? [0, 0, 0, 0], [4], 0);
+  const [top = 0, left = 0, bottom = 0, right = 0] = attribute.integers('pads', sides, [4], 0);
   const asked = output_shape === undefined ? [-1, -1] : attribute.integers('output_shape', output_shape, [2, 4], -1);
-  const size = asked.slice(-2);
-  if (size.includes(0)) throw invalid('output_shape', output_shape, 'a size must be positive');
+  const [height = -1, width = -1] = asked.slice(-2);
+  if (height === 0 || width === 0) throw invalid('output_shape', output_shape, 'a size must be positive');
 
   const axes = attribute.spatialAxes(input, weight, stride, dilation);
-  const crop = (at: 0 | 1, begin: number, end: number): attribute.Crop => {
+  const crop = (at: 0 | 1, given: number, begin: number, end: number): attribute.Crop => {
     const axis = axes[at];
     const padded = attribute.fullSize(axis) + extra[at];
-    const given = size[at]!;
     let [head, tail] = [begin, end];
     if (given !== -1 || autoPad === 'SAME_UPPER' || autoPad === 'SAME_LOWER') {
       const total = Math.max(padded - (given === -1 ? axis.input * axis.stride : given), 0);
@@ -82,7 +83,7 @@ export function fromOnnx(attributes: OnnxAttributes): ConvTranspose2dOptions {
     }
     return attribute.cropTo(axis, head, length);
   };
-  const crops = [crop(0, top!, bottom!), crop(1, left!, right!)] as const;
+  const crops = [crop(0, height, top, bottom), crop(1, width, left, right)] as const;
   return {
     stride,
     padding: attribute.paddingOf(axes, crops, ['pads', pads]),

@@ -31,15 +31,16 @@ const NAMES = ['inputShape', 'filterShape', 'outputShape', 'strides', 'padding',
  */
 export function fromTensorFlow(attributes: TensorFlowAttributes): ConvTranspose2dOptions {
   attribute.checkNames('TensorFlow', attributes, NAMES);
-  const layout = attribute.oneOf('dataFormat', attributes.dataFormat, ['NHWC', 'NCHW']);
+  const { dataFormat = 'NHWC', dilations = 1 } = attributes;
+  const layout = attribute.oneOf('dataFormat', dataFormat, ['NHWC', 'NCHW']);
   const input = attribute.axes('inputShape', attributes.inputShape, layout);
   const filter = attribute.axes('filterShape', attributes.filterShape, 'HWOI');
   attribute.checkChannels(input.C, ['filterShape', attributes.filterShape, filter.I]);
   const output = outputAxes(attributes.outputShape, layout, input.N, filter.O);
   const stride = perAxis('strides', attributes.strides, layout);
-  const dilation = perAxis('dilations', attributes.dilations ?? 1, layout);
+  const dilation = perAxis('dilations', dilations, layout);
   if (Math.max(...stride) > 1 && Math.max(...dilation) > 1) {
-    throw invalid('dilations', attributes.dilations, 'TensorFlow has no dilation together with strides above 1');
+    throw invalid('dilations', dilations, 'TensorFlow has no dilation together with strides above 1');
   }
 
   const explicit = explicitPadding(attributes.padding, layout);
@@ -84,10 +85,13 @@ function outputAxes(shape: unknown, layout: 'NHWC' | 'NCHW', batch: number, chan
 function perAxis(name: string, value: unknown, layout: 'NHWC' | 'NCHW'): readonly [number, number] {
   if (typeof value === 'number') return attribute.pairOf(name, value, 1, 1);
   const list = attribute.integers(name, value, [1, 2, 4], 1);
-  if (list.length === 1) return [list[0]!, list[0]!];
-  if (list.length === 2) return [list[0]!, list[1]!];
-  if (list[0] !== 1 || list[layout.indexOf('C')] !== 1) throw invalid(name, value, 'batch and channels must be 1');
-  return [list[layout.indexOf('H')]!, list[layout.indexOf('W')]!];
+  if (list.length === 4) {
+    const { N, C, H, W } = attribute.axes(name, list, layout);
+    if (N !== 1 || C !== 1) throw invalid(name, value, 'batch and channels must be 1');
+    return [H, W];
+  }
+  const [height = 1, width = height] = list;
+  return [height, width];
 }
 
 function explicitPadding(
@@ -102,7 +106,7 @@ function explicitPadding(
   if ([...side('N'), ...side('C')].some((size) => size !== 0)) {
     throw invalid('padding', padding, 'batch and channels cannot be padded');
   }
-  const [top, bottom] = side('H');
-  const [left, right] = side('W');
-  return { top: top!, bottom: bottom!, left: left!, right: right! };
+  const [top = 0, bottom = 0] = side('H');
+  const [left = 0, right = 0] = side('W');
+  return { top, bottom, left, right };
 }

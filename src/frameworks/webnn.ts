@@ -42,16 +42,17 @@ const LARGEST = 2 ** 32 - 1;
  */
 export function fromWebNN(attributes: WebNNAttributes): ConvTranspose2dOptions {
   attribute.checkNames('WebNN', attributes, NAMES);
-  const { outputPadding, outputSizes } = attributes;
+  const { outputPadding, outputSizes, groups: count = 1, padding = [0, 0, 0, 0] } = attributes;
+  const { inputLayout: inputOrder = 'nchw', filterLayout: filterOrder = 'iohw' } = attributes;
   const layout = { nchw: 'NCHW', nhwc: 'NHWC' } as const;
-  const inputLayout = layout[attribute.oneOf('inputLayout', attributes.inputLayout, ['nchw', 'nhwc'])];
+  const inputLayout = layout[attribute.oneOf('inputLayout', inputOrder, ['nchw', 'nhwc'])];
   const weightLayout = { iohw: 'IOHW', hwoi: 'HWOI', ohwi: 'OHWI' } as const;
-  const filterLayout = weightLayout[attribute.oneOf('filterLayout', attributes.filterLayout, ['iohw', 'hwoi', 'ohwi'])];
+  const filterLayout = weightLayout[attribute.oneOf('filterLayout', filterOrder, ['iohw', 'hwoi', 'ohwi'])];
   const input = attribute.axes('inputShape', attributes.inputShape, inputLayout);
   const filter = attribute.axes('filterShape', attributes.filterShape, filterLayout);
-  const groups = attribute.integer('groups', attributes.groups ?? 1, 1);
+  const groups = attribute.integer('groups', count, 1);
   attribute.checkChannels(input.C, ['filterShape', attributes.filterShape, filter.I], ['groups', groups]);
-  const [top, bottom, left, right] = attribute.integers('padding', attributes.padding ?? [0, 0, 0, 0], [4], 0);
+  const [top = 0, bottom = 0, left = 0, right = 0] = attribute.integers('padding', padding, [4], 0);
   const stride = attribute.listOfTwo('strides', attributes.strides, 1, 1);
   const dilation = attribute.listOfTwo('dilations', attributes.dilations, 1, 1);
   const extra = attribute.listOfTwo('outputPadding', outputPadding, 0, 0);
@@ -61,7 +62,7 @@ export function fromWebNN(attributes: WebNNAttributes): ConvTranspose2dOptions {
   }
 
   const axes = attribute.spatialAxes(input, filter, stride, dilation);
-  const ends = [[top!, bottom!] as const, [left!, right!] as const] as const;
+  const ends = [[top, bottom] as const, [left, right] as const] as const;
   const crop = (at: 0 | 1): attribute.Crop => {
     const axis = axes[at];
     const [head, tail] = ends[at];
@@ -78,7 +79,7 @@ export function fromWebNN(attributes: WebNNAttributes): ConvTranspose2dOptions {
   };
   return {
     stride,
-    padding: attribute.paddingOf(axes, [crop(0), crop(1)], ['padding', attributes.padding]),
+    padding: attribute.paddingOf(axes, [crop(0), crop(1)], ['padding', padding]),
     groups,
     dilation,
     layout: inputLayout,
