@@ -1,0 +1,59 @@
+// Packs a weight tensor of any layout for the kernels: a permutation, with output channels padded to whole vec4s by zeros.
+//
+//   packed[g][kernel row][kernel column][q][c] = source[g·Q + q, c, kernel row, kernel column]
+//
+// source    words of the tensor as it is stored: one float32, or two float16, from the binding's start
+// packed    float32
+// One invocation writes one packed element.
+
+struct Params {
+  source_stride: vec4u,  // input channel, output channel, row, column; in elements
+  groups: u32,
+  kernel_height: u32,
+  kernel_width: u32,
+  in_channels: u32,      // Q, of one group
+  out_channels: u32,     // of one group
+  padded_channels: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> source: array<u32>;
+@group(0) @binding(2) var<storage, read_write> packed: array<f32>;
+
+override WORKGROUP_SIZE: u32 = 64;
+override FLOAT16: bool = false;
+
+fn element(index: u32) -> f32 {
+  if (FLOAT16) {
+    let both = unpack2x16float(source[index / 2]);
+    return select(both.x, both.y, index % 2 == 1);
+  }
+  return bitcast<f32>(source[index]);
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + lane;
+  var rest = index;
+  let channel = rest % params.padded_channels;
+  rest /= params.padded_channels;
+  let in_channel = rest % params.in_channels;
+  rest /= params.in_channels;
+  let column = rest % params.kernel_width;
+  rest /= params.kernel_width;
+  let row = rest % params.kernel_height;
+  let group = rest / params.kernel_height;
+  if (group >= params.groups) {
+    return;
+  }
+  var value = 0.0;
+  if (channel < params.out_channels) {
+    let at = vec4u(group * params.in_channels + in_channel, channel, row, column) * params.source_stride;
+    value = element(at.x + at.y + at.z + at.w);
+  }
+  packed[index] = value;
+}

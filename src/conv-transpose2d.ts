@@ -1,0 +1,348 @@
+import { CpuLayer } from './cpu/layer.ts';
+import { ConvTranspose2dError, invalid } from './errors.ts';
+import { initialState } from './initial-weights.ts';
+import {
+  checkCall,
+  checkInputShape,
+  layoutShape,
+  outputExtents,
+  resolveOptions,
+  splitCall,
+  weightExtents,
+  weightShape,
+  type Spec,
+} from './options.ts';
+import { planLayer, type LayerPlan } from './plan.ts';
+import { checkHostTensor, dtypeOf, hostTensorLike, toFloat16 } from './tensors.ts';
+import type {
+  Call,
+  ConvTranspose2dOptions,
+  Device,
+  GpuTensor,
+  HostTensor,
+  LayerOptions,
+  Pair,
+  Plan,
+  StateDict,
+} from './types.ts';
+import { checkGpuTensor, tensorBytes } from './webgpu/buffers.ts';
+import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
+import { GpuLayer } from './webgpu/layer.ts';
+import { lossOf } from './webgpu/scopes.ts';
+
+type Backend = GpuLayer | CpuLayer;
+
+/** Plans that a layer keeps, by shape; what the least recently used one holds is let go. */
+const KEPT_PLANS = 64;
+
+/**
+ * A transposed 2-D convolution: what PyTorch's `nn.ConvTranspose2d` computes, on a GPU through WebGPU or on the CPU.
+ *
+ * Input (N, C, H, W) or (C, H, W), or channels last with `layout: 'NHWC'`; the output likewise, with
+ * (size − 1)·stride − 2·padding + dilation·(kernel − 1) + outputPadding + 1 rows and columns.
+ * Source: torch.nn.ConvTranspose2d.
+ */
+export class ConvTranspose2d {
+  readonly #spec: Spec;
+  /** The device asked for; undefined for the shared default. */
+  readonly #asked: Device | undefined;
+  #backend: Backend | undefined;
+  /** The parameters as they were given or drawn; undefined when the GPU alone has them. */
+  #state: StateDict | undefined;
+  #plans = new Map<string, LayerPlan>();
+  #destroyed = false;
+
+  /**
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, naming the argument, its value and the rule
+   */
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: Pair,
+    options?: ConvTranspose2dOptions & LayerOptions,
+  ) {
+    const { spec, device, seed } = resolveOptions(inChannels, outChannels, kernelSize, options);
+    this.#spec = spec;
+    this.#asked = device;
+    this.#state = initialState(spec, seed);
+    if (device !== undefined) this.#settle(device, 'the device given');
+  }
+
+  /** Where the layer runs; undefined until the shared default is known. */
+  get device(): Device | undefined {
+    return this.#backend?.device;
+  }
+
+  /**
+   * Takes weights (in the layer's `weightLayout`) and bias (outChannels). Host tensors are copied; GPU tensors are packed
+   * by a pass that is submitted at once, so they may be changed or destroyed afterwards.
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, DESTROYED; NOT_READY for GPU tensors while no device is known
+   */
+  loadStateDict(state: StateDict<HostTensor> | StateDict<GpuTensor> | StateDict<HostTensor | GpuTensor>): void {
+    this.#checkAlive();
+    if (typeof state !== 'object' || (state as unknown) === null)
+      throw invalid('state', state, 'it must be { weight, bias? }');
+    const { weight, bias } = state;
+    if ((bias !== undefined) !== this.#spec.bias) {
+      throw invalid('bias', bias, this.#spec.bias ? 'the layer has one' : 'the layer was made with bias: false');
+    }
+    if (isGpu(weight) || isGpu(bias)) {
+      this.#loadGpu(weight, bias);
+    } else {
+      const shape = weightShape(this.#spec);
+      const copy = (name: string, tensor: HostTensor, extents: number[]): HostTensor =>
+        copied(checkHostTensor(name, tensor, extents, this.#spec.dtype));
+      const loaded = { weight: copy('weight', weight, shape) };
+      this.#state = bias === undefined ? loaded : { ...loaded, bias: copy('bias', bias, [this.#spec.outChannels]) };
+      this.#backend?.loadHost(this.#state);
+    }
+  }
+
+  /** Weights in the layer's `weightLayout`, and the bias if there is one. */
+  async stateDict(): Promise<{ weight: HostTensor; bias?: HostTensor }> {
+    this.#checkAlive();
+    if (this.#state !== undefined) {
+      const { weight, bias } = this.#state;
+      return bias === undefined ? { weight: copied(weight) } : { weight: copied(weight), bias: copied(bias) };
+    }
+    if (!(this.#backend instanceof GpuLayer)) throw new Error('only a GPU layer keeps no host state');
+    const { weight, bias } = await this.#backend.stateDict();
+    const tensor = (shape: number[], data: Float32Array): HostTensor =>
+      this.#spec.dtype === 'float32'
+        ? { shape, data }
+        : { shape, data: Uint16Array.from(data, toFloat16), dtype: 'float16' };
+    const loaded = { weight: tensor(weightShape(this.#spec), weight) };
+    return this.#spec.bias ? { ...loaded, bias: tensor([this.#spec.outChannels], bias) } : loaded;
+  }
+
+  /** The output's shape for an input's. @throws ConvTranspose2dError INVALID_ARGUMENT */
+  outputShape(inputShape: readonly number[], call?: Call): number[] {
+    const { outputSize } = checkCall(call);
+    return shapeOfOutput(this.#spec, inputShape, outputSize);
+  }
+
+  /** How a call of that shape will run. @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, DESTROYED */
+  plan(inputShape: readonly number[], call?: Call): Plan {
+    this.#checkAlive();
+    return this.#plan(inputShape, checkCall(call).outputSize).plan;
+  }
+
+  /**
+   * Makes the device, pipelines and packed weights ahead of the first call; compiles without blocking.
+   * @throws ConvTranspose2dError
+   */
+  async prepare(inputShape: readonly number[], call?: Call): Promise<Plan> {
+    this.#checkAlive();
+    const { outputSize, signal } = checkCall(call);
+    const { backend, layerPlan } = await this.#ready(inputShape, outputSize, signal);
+    await backend.prepare(layerPlan);
+    signal?.throwIfAborted();
+    this.#checkAlive();
+    return layerPlan.plan;
+  }
+
+  /**
+   * Computes one call from host to host. The result comes in the form of the input: Float32Array, Float16Array, or
+   * Uint16Array with float16 bits; with `call.output` it is written there.
+   * @throws ConvTranspose2dError; the signal's reason when aborted
+   */
+  async forward(input: HostTensor, call?: Call): Promise<HostTensor> {
+    this.#checkAlive();
+    const { outputSize, signal, output } = checkCall(call);
+    checkHostTensor('input', input, undefined, this.#spec.dtype);
+    const outputShape = shapeOfOutput(this.#spec, input.shape, outputSize);
+    if (output !== undefined) checkHostTensor('output', output, outputShape, this.#spec.dtype);
+    const { backend, layerPlan } = await this.#ready(input.shape, outputSize, signal);
+    const result = await backend.forward(layerPlan, input, output, signal);
+    signal?.throwIfAborted();
+    return result;
+  }
+
+  /**
+   * Records a call into the caller's encoder: no submit, no wait. Without `output` a new buffer is made (STORAGE | COPY_SRC
+   * | COPY_DST), which is the caller's. Submit what was recorded before the next `loadStateDict` or `destroy`.
+   * @throws ConvTranspose2dError NOT_READY while no device is known, UNSUPPORTED on 'cpu', INVALID_ARGUMENT
+   */
+  encode(encoder: GPUCommandEncoder, input: GpuTensor, output?: GpuTensor, call?: Call): GpuTensor {
+    this.#checkAlive();
+    const { outputSize } = checkCall(call);
+    const backend = this.#backend;
+    if (backend === undefined) {
+      throw new ConvTranspose2dError(
+        'NOT_READY',
+        'encode needs a known device: give the option device, or await prepare',
+      );
+    }
+    if (!(backend instanceof GpuLayer)) {
+      throw new ConvTranspose2dError('UNSUPPORTED', "encode records GPU work, and the layer's device is 'cpu'");
+    }
+    if (typeof encoder !== 'object' || !('beginComputePass' in encoder)) {
+      throw invalid('encoder', encoder, 'it must be a GPUCommandEncoder');
+    }
+    const { device } = backend;
+    const { dtype } = this.#spec;
+    const from = checkGpuTensor(device, 'input', input, undefined, dtype);
+    const layerPlan = this.#plan(from.shape, outputSize);
+    const { outputShape } = layerPlan.plan;
+    let to: Required<GpuTensor>;
+    if (output === undefined) {
+      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+      const size = Math.max(4, tensorBytes(outputShape, dtype));
+      const buffer = device.createBuffer({ label: 'conv-transpose2d output', size, usage });
+      to = { shape: outputShape, buffer, dtype, offset: 0 };
+    } else {
+      to = checkGpuTensor(device, 'output', output, outputShape, dtype);
+      if (to.buffer === from.buffer) throw invalid('output buffer', to.buffer, "it must not be the input's");
+    }
+    backend.encode(encoder, layerPlan, from, to);
+    return output ?? { ...to, shape: [...to.shape] };
+  }
+
+  /** Lets go of everything the layer made on its device. Calls under way reject with DESTROYED, later ones throw it. */
+  destroy(): void {
+    this.#destroyed = true;
+    this.#backend?.destroy();
+    this.#plans.clear();
+  }
+
+  #checkAlive(): void {
+    if (this.#destroyed) throw new ConvTranspose2dError('DESTROYED', 'the layer was destroyed');
+  }
+
+  #settle(device: Device, because: string): Backend {
+    const capabilities = capabilitiesOf(device, because);
+    const backend =
+      device === 'cpu' ? new CpuLayer(this.#spec, capabilities) : new GpuLayer(device, this.#spec, capabilities);
+    if (this.#state !== undefined) backend.loadHost(this.#state);
+    this.#backend = backend;
+    this.#plans.clear();
+    return backend;
+  }
+
+  /** The backend, once its device is known, and the plan of a call on it. */
+  async #ready(
+    inputShape: readonly number[],
+    outputSize: Pair | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<{ backend: Backend; layerPlan: LayerPlan }> {
+    signal?.throwIfAborted();
+    // Bad shapes are refused before a device is asked for.
+    shapeOfOutput(this.#spec, inputShape, outputSize);
+    let backend = this.#backend;
+    if (this.#asked === undefined && (backend === undefined || isLost(backend))) {
+      const { device, because } = await sharedDevice();
+      signal?.throwIfAborted();
+      this.#checkAlive();
+      backend = this.#backend;
+      if (backend === undefined || isLost(backend)) {
+        if (this.#state === undefined) {
+          throw new ConvTranspose2dError('DEVICE_LOST', 'the weights were on a GPU that was lost: load them again');
+        }
+        backend?.destroy();
+        backend = this.#settle(device, because);
+      }
+    }
+    if (backend === undefined) throw new Error('a layer with a device has its backend');
+    return { backend, layerPlan: this.#plan(inputShape, outputSize) };
+  }
+
+  #plan(inputShape: readonly number[], outputSize: Pair | undefined): LayerPlan {
+    const key = `${String(inputShape)}|${String(outputSize)}`;
+    let layerPlan = this.#plans.get(key);
+    if (layerPlan === undefined) {
+      const capabilities = this.#backend?.capabilities ?? capabilitiesOf(this.#asked, 'no device is known yet');
+      layerPlan = planLayer(this.#spec, inputShape, outputSize, capabilities);
+    } else {
+      this.#plans.delete(key);
+    }
+    this.#plans.set(key, layerPlan);
+    const [oldest] = this.#plans;
+    if (oldest !== undefined && this.#plans.size > KEPT_PLANS) {
+      this.#plans.delete(oldest[0]);
+      this.#backend?.release(oldest[1]);
+    }
+    return layerPlan;
+  }
+
+  #loadGpu(weight: HostTensor | GpuTensor, bias: HostTensor | GpuTensor | undefined): void {
+    const backend = this.#backend;
+    if (backend === undefined) {
+      throw new ConvTranspose2dError(
+        'NOT_READY',
+        'GPU weights need a known device: give the option device, or await prepare',
+      );
+    }
+    if (!(backend instanceof GpuLayer)) {
+      throw new ConvTranspose2dError('UNSUPPORTED', "the weights are on a GPU, and the layer's device is 'cpu'");
+    }
+    const { dtype, outChannels } = this.#spec;
+    const gpuWeight = checkGpuTensor(backend.device, 'weight', weight, weightShape(this.#spec), dtype);
+    const gpuBias = bias === undefined ? undefined : checkGpuTensor(backend.device, 'bias', bias, [outChannels], dtype);
+    backend.loadGpu({ weight: gpuWeight, bias: gpuBias });
+    this.#state = undefined;
+  }
+}
+
+const isGpu = (tensor: HostTensor | GpuTensor | undefined): tensor is GpuTensor =>
+  typeof tensor === 'object' && (tensor as unknown) !== null && 'buffer' in tensor;
+
+const isLost = ({ device }: Backend): boolean => device !== 'cpu' && lossOf(device) !== undefined;
+
+function copied(tensor: HostTensor): HostTensor {
+  const { buffer, byteOffset, byteLength } = tensor.data;
+  const bytes = new ArrayBuffer(byteLength);
+  new Uint8Array(bytes).set(new Uint8Array(buffer, byteOffset, byteLength));
+  return hostTensorLike(tensor, [...tensor.shape], bytes);
+}
+
+function shapeOfOutput(spec: Spec, inputShape: unknown, outputSize: unknown): number[] {
+  const input = checkInputShape(spec, inputShape);
+  return layoutShape(spec, input, spec.outChannels, outputExtents(spec, input, outputSize));
+}
+
+/**
+ * The shape that `convTranspose2d` gives for an input's and a weight's.
+ * @throws ConvTranspose2dError INVALID_ARGUMENT
+ */
+export function outputShape(
+  inputShape: readonly number[],
+  weightShape: readonly number[],
+  options?: ConvTranspose2dOptions,
+): number[] {
+  const { layer } = splitCall(options);
+  const { inChannels, outChannels, kernelSize } = weightExtents(weightShape, layer['weightLayout'], layer['groups']);
+  const { spec } = resolveOptions(inChannels, outChannels, kernelSize, layer);
+  return shapeOfOutput(spec, inputShape, undefined);
+}
+
+/**
+ * One transposed convolution, host in and host out: input (N, C, H, W) or (C, H, W), weight (I, O, H, W) and bias (all
+ * output channels), each in the layout that the options say. Makes a layer, calls it, and lets it go.
+ * @throws ConvTranspose2dError; the signal's reason when aborted
+ */
+export async function convTranspose2d(
+  input: HostTensor,
+  weight: HostTensor,
+  bias?: HostTensor | null,
+  options?: ConvTranspose2dOptions & Call,
+): Promise<HostTensor> {
+  const { layer: layerOptions, call } = splitCall(options);
+  checkHostTensor('weight', weight, undefined);
+  const { inChannels, outChannels, kernelSize } = weightExtents(
+    weight.shape,
+    layerOptions['weightLayout'],
+    layerOptions['groups'],
+  );
+  const hasBias = bias !== undefined && bias !== null;
+  const layer = new ConvTranspose2d(inChannels, outChannels, kernelSize, {
+    ...layerOptions,
+    bias: hasBias,
+    dtype: dtypeOf(weight),
+  });
+  try {
+    layer.loadStateDict(hasBias ? { weight, bias } : { weight });
+    return await layer.forward(input, call);
+  } finally {
+    layer.destroy();
+  }
+}

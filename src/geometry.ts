@@ -1,0 +1,149 @@
+/**
+ * The index arithmetic of a transposed convolution along one axis; two dimensions are the product of two axes.
+ *
+ * An output o collects the inputs i and taps k with i·s − p + k·d = o. For outputs of one residue, o = s·m + r with
+ * 0 ≤ r < s, these are k = k₀ + s′·j and i = m + i₀ − j·d′ for j = 0 … J − 1, where s′ = s/g, d′ = d/g, g = gcd(s, d):
+ *
+ *     y[s·m + r] = Σ_{j<J} x[m + i₀ − j·d′] · w[k₀ + s′·j],    x = 0 outside.
+ *
+ * J, k₀ and i₀ depend on r alone, and they are all that a kernel needs to know: padding, output padding, cropping and
+ * an explicit size change them and the number of outputs, nothing else.
+ */
+
+import { ConvTranspose2dError } from './errors.ts';
+
+/** A table of residues stays below 16 MiB. */
+const MOST_RESIDUES = 2 ** 19;
+
+/** What one axis is asked to do. All in elements of that axis. */
+export interface AxisParameters {
+  readonly input: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  /** Cropped before the first output; negative adds outputs before it. */
+  readonly padding: number;
+  readonly output: number;
+}
+
+/** The outputs s·m + residue. */
+export interface Residue {
+  /** J: how many taps reach them. 0 for an empty phase: only the bias. */
+  readonly taps: number;
+  /** k₀ */
+  readonly firstTap: number;
+  /** i₀ */
+  readonly firstInput: number;
+  /** How many m there are. */
+  readonly positions: number;
+}
+
+export interface Axis {
+  readonly input: number;
+  readonly output: number;
+  readonly kernel: number;
+  /** s, or a smaller or larger number that means the same here: see `axisGeometry`. */
+  readonly stride: number;
+  /** s′ */
+  readonly tapStep: number;
+  /** d′ */
+  readonly inputStep: number;
+  /** One per residue below `stride`. */
+  readonly residues: readonly Residue[];
+}
+
+/** Length of the full result: nothing cropped, nothing added. */
+export function fullLength(input: number, kernel: number, stride: number, dilation: number): number {
+  return (input - 1) * stride + dilation * (kernel - 1) + 1;
+}
+
+const modulo = (a: number, n: number): number => ((a % n) + n) % n;
+
+function gcd(a: number, b: number): number {
+  while (b !== 0) [a, b] = [b, a % b];
+  return a;
+}
+
+/** The x in [0, n) with a·x ≡ 1 (mod n), for coprime a and n; 0 for n = 1. */
+function inverse(a: number, n: number): number {
+  let [r0, r1, x0, x1] = [n, modulo(a, n), 0, 1];
+  while (r1 !== 0) {
+    const q = Math.floor(r0 / r1);
+    [r0, r1, x0, x1] = [r1, r0 - q * r1, x1, x0 - q * x1];
+  }
+  return modulo(x0, n);
+}
+
+/** The taps of phase f = (o + p) mod s: k₀ and J. */
+function phaseTaps(f: number, { kernel, stride, dilation }: AxisParameters): { firstTap: number; taps: number } {
+  const g = gcd(stride, dilation);
+  if (f % g !== 0) return { firstTap: 0, taps: 0 };
+  const tapStep = stride / g;
+  // BigInt: the product may pass 2⁵³.
+  const firstTap = Number((BigInt(f / g) * BigInt(inverse(dilation / g, tapStep))) % BigInt(tapStep));
+  return { firstTap, taps: firstTap < kernel ? Math.ceil((kernel - firstTap) / tapStep) : 0 };
+}
+
+/**
+ * The residues of an axis. The stride is replaced where another says the same with less work:
+ * - one input: no stride can matter, and the kernel's whole extent leaves each output at most one tap;
+ * - a stride of at least the output: every output is its own residue, and no further residues are needed.
+ */
+export function axisGeometry(asked: AxisParameters): Axis {
+  const { input, kernel, dilation, padding, output } = asked;
+  const stride = input === 1 ? dilation * (kernel - 1) + 1 : asked.stride;
+  const axis = { ...asked, stride };
+  const g = gcd(stride, dilation);
+  if (Math.min(stride, output) > MOST_RESIDUES) {
+    throw new ConvTranspose2dError(
+      'UNSUPPORTED',
+      `stride ${stride} on ${output} outputs has over ${MOST_RESIDUES} phases an axis`,
+    );
+  }
+  const residues = Array.from({ length: Math.min(stride, output) }, (_, r): Residue => {
+    const f = modulo(r + padding, stride);
+    const { firstTap, taps } = phaseTaps(f, axis);
+    const firstInput = taps === 0 ? 0 : (r + padding - firstTap * dilation) / stride;
+    return { taps, firstTap, firstInput, positions: Math.ceil((output - r) / stride) };
+  });
+  return {
+    input,
+    output,
+    kernel,
+    stride: Math.min(stride, output),
+    tapStep: stride / g,
+    inputStep: dilation / g,
+    residues,
+  };
+}
+
+/** How many pairs of a tap and a real input there are along an axis. */
+export function usefulTaps({ input, kernel, stride, dilation, padding, output }: AxisParameters): number {
+  let count = 0;
+  for (let k = 0; k < kernel; k++) {
+    // Inputs i with 0 ≤ i·s − p + k·d < O.
+    const first = Math.max(0, Math.ceil((padding - k * dilation) / stride));
+    const last = Math.min(input - 1, Math.floor((padding - k * dilation + output - 1) / stride));
+    count += Math.max(0, last - first + 1);
+  }
+  return count;
+}
+
+/** A phase along one axis, as the plan prints it. */
+export interface AxisPhase {
+  readonly phase: number;
+  readonly taps: number;
+  readonly positions: number;
+}
+
+/** Every phase that has outputs or taps, by (o + p) mod s of the stride asked for: they partition both. */
+export function axisPhases(axis: AxisParameters): AxisPhase[] {
+  const { kernel, stride, dilation, padding, output } = axis;
+  const phases = new Map<number, AxisPhase>();
+  const add = (phase: number, positions: number): void => {
+    if (!phases.has(phase)) phases.set(phase, { phase, taps: phaseTaps(phase, axis).taps, positions });
+  };
+  for (let r = 0; r < Math.min(stride, output); r++) add(modulo(r + padding, stride), Math.ceil((output - r) / stride));
+  for (let k = 0; k < kernel; k++) add((k * dilation) % stride, 0);
+  return [...phases.values()].sort((a, b) => a.phase - b.phase);
+}

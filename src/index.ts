@@ -1,0 +1,24 @@
+export { ConvTranspose2d, convTranspose2d, outputShape } from './conv-transpose2d.ts';
+export { ConvTranspose2dError, type ConvTranspose2dErrorCode } from './errors.ts';
+export { bilinearWeight, icnrWeight } from './initial-weights.ts';
+export { download, upload } from './webgpu/buffers.ts';
+export { requestDevice, type RequestDeviceOptions } from './webgpu/device.ts';
+export type {
+  Activation,
+  Call,
+  ConvTranspose2dOptions,
+  Device,
+  Dispatch,
+  DType,
+  Float16ArrayLike,
+  GpuTensor,
+  HostTensor,
+  LayerOptions,
+  Layout,
+  Padding,
+  Pair,
+  Phase,
+  Plan,
+  StateDict,
+  WeightLayout,
+} from './types.ts';

@@ -1,0 +1,295 @@
+/** The door: options and shapes are checked here, once, and leave as a frozen `Spec`. */
+import { invalid, shown } from './errors.ts';
+import { fullLength } from './geometry.ts';
+import type {
+  Activation,
+  Call,
+  ConvTranspose2dOptions,
+  Device,
+  DType,
+  Layout,
+  LayerOptions,
+  WeightLayout,
+} from './types.ts';
+
+/** (height, width) */
+export type Size = readonly [height: number, width: number];
+
+/** A layer's parameters, checked and complete. */
+export interface Spec {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernelSize: Size;
+  readonly stride: Size;
+  /** Top, left, bottom, right. */
+  readonly padding: readonly [number, number, number, number];
+  readonly outputPadding: Size;
+  readonly outputSize: Size | undefined;
+  readonly groups: number;
+  readonly dilation: Size;
+  readonly layout: Layout;
+  readonly weightLayout: WeightLayout;
+  readonly activation: Activation;
+  readonly negativeSlope: number;
+  readonly bias: boolean;
+  readonly dtype: DType;
+}
+
+const LARGEST = 2 ** 31 - 1;
+const DEVICES = "'cpu', a GPUDevice, or left out";
+
+const layerOptionNames = [
+  'stride',
+  'padding',
+  'outputPadding',
+  'outputSize',
+  'groups',
+  'dilation',
+  'layout',
+  'weightLayout',
+  'activation',
+  'negativeSlope',
+  'device',
+] as const satisfies (keyof ConvTranspose2dOptions)[];
+const constructorNames: readonly string[] = [...layerOptionNames, 'bias', 'dtype', 'seed'];
+const callNames: readonly string[] = ['outputSize', 'signal', 'output'] satisfies (keyof Call)[];
+
+function isInteger(value: unknown, least: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= LARGEST;
+}
+
+export function integer(name: string, value: unknown, least: number): number {
+  if (isInteger(value, least)) return value;
+  throw invalid(name, value, `it must be an integer from ${least} to ${LARGEST}`);
+}
+
+export function pair(name: string, value: unknown, least: number): Size {
+  if (isInteger(value, least)) return [value, value];
+  if (Array.isArray(value) && value.length === 2) {
+    const [height, width] = value as unknown[];
+    if (isInteger(height, least) && isInteger(width, least)) return [height, width];
+  }
+  throw invalid(name, value, `it must be an integer from ${least} to ${LARGEST}, or two of them: [height, width]`);
+}
+
+function sides(value: unknown): Spec['padding'] {
+  if (Array.isArray(value) && value.length === 4) {
+    const [top, left, bottom, right] = value as unknown[];
+    const least = -LARGEST;
+    if (isInteger(top, least) && isInteger(left, least) && isInteger(bottom, least) && isInteger(right, least)) {
+      return [top, left, bottom, right];
+    }
+    throw invalid('padding', value, `four numbers [top, left, bottom, right] must be integers within ±${LARGEST}`);
+  }
+  if (Array.isArray(value) && value.length !== 2) {
+    throw invalid('padding', value, 'it must be one number, [height, width] or [top, left, bottom, right]');
+  }
+  const [height, width] = pair('padding', value, 0);
+  return [height, width, height, width];
+}
+
+function oneOf<const T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+  const found = allowed.find((choice) => choice === value);
+  if (found !== undefined) return found;
+  throw invalid(name, value, `it must be one of ${allowed.map(shown).join(', ')}`);
+}
+
+function record(name: string, value: unknown): Record<string, unknown> {
+  if (value === undefined) return {};
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw invalid(name, value, 'it must be an object');
+}
+
+function refuseUnknown(given: Record<string, unknown>, known: readonly string[]): void {
+  for (const name of Object.keys(given)) {
+    if (!known.includes(name)) throw invalid(`option ${shown(name)}`, given[name], `known are ${known.join(', ')}`);
+  }
+}
+
+export function checkDevice(value: unknown): Device | undefined {
+  if (value === undefined || value === 'cpu') return value;
+  if (typeof value === 'object' && value !== null && 'createComputePipeline' in value && 'queue' in value) {
+    return value as GPUDevice;
+  }
+  throw invalid('device', value, `it must be ${DEVICES}`);
+}
+
+/**
+ * Checks a layer's parameters.
+ * @throws ConvTranspose2dError INVALID_ARGUMENT, naming the argument, its value and the rule
+ */
+export function resolveOptions(
+  inChannels: unknown,
+  outChannels: unknown,
+  kernelSize: unknown,
+  options: unknown,
+): { spec: Spec; device: Device | undefined; seed: number | undefined } {
+  const given = record('options', options);
+  refuseUnknown(given, constructorNames);
+  const o = given as ConvTranspose2dOptions & LayerOptions;
+  const device = checkDevice(o.device);
+
+  const groups = o.groups === undefined ? 1 : integer('groups', o.groups, 1);
+  const ins = integer('inChannels', inChannels, 1);
+  const outs = integer('outChannels', outChannels, 1);
+  if (ins % groups !== 0) throw invalid('groups', groups, `it must divide inChannels, ${ins}`);
+  if (outs % groups !== 0) throw invalid('groups', groups, `it must divide outChannels, ${outs}`);
+
+  const stride = o.stride === undefined ? ([1, 1] as const) : pair('stride', o.stride, 1);
+  const dilation = o.dilation === undefined ? ([1, 1] as const) : pair('dilation', o.dilation, 1);
+  const outputSize = o.outputSize === undefined ? undefined : pair('outputSize', o.outputSize, 1);
+  const outputPadding = o.outputPadding === undefined ? ([0, 0] as const) : pair('outputPadding', o.outputPadding, 0);
+  for (const axis of [0, 1] as const) {
+    const rule = Math.max(stride[axis], dilation[axis]);
+    if (outputSize === undefined && outputPadding[axis] >= rule) {
+      throw invalid(
+        'outputPadding',
+        outputPadding,
+        `it must be smaller than stride or dilation on each axis: stride is ${shown(stride)}, dilation ${shown(dilation)}`,
+      );
+    }
+  }
+
+  const negativeSlope: unknown = o.negativeSlope === undefined ? 0.01 : o.negativeSlope;
+  if (typeof negativeSlope !== 'number' || !Number.isFinite(negativeSlope)) {
+    throw invalid('negativeSlope', negativeSlope, 'it must be a finite number');
+  }
+  const bias: unknown = o.bias === undefined ? true : o.bias;
+  if (typeof bias !== 'boolean') throw invalid('bias', bias, 'it must be true or false');
+
+  const spec: Spec = {
+    inChannels: ins,
+    outChannels: outs,
+    kernelSize: pair('kernelSize', kernelSize, 1),
+    stride,
+    padding: o.padding === undefined ? [0, 0, 0, 0] : sides(o.padding),
+    outputPadding,
+    outputSize,
+    groups,
+    dilation,
+    layout: o.layout === undefined ? 'NCHW' : oneOf('layout', o.layout, ['NCHW', 'NHWC']),
+    weightLayout:
+      o.weightLayout === undefined ? 'IOHW' : oneOf('weightLayout', o.weightLayout, ['IOHW', 'HWOI', 'OHWI']),
+    activation:
+      o.activation === undefined
+        ? 'none'
+        : oneOf('activation', o.activation, ['none', 'relu', 'relu6', 'leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu']),
+    negativeSlope,
+    bias,
+    dtype: o.dtype === undefined ? 'float32' : oneOf('dtype', o.dtype, ['float32', 'float16']),
+  };
+  const seed = o.seed === undefined ? undefined : integer('seed', o.seed, 0);
+  return { spec: Object.freeze(spec), device, seed };
+}
+
+/** Splits a call's own words off a function's options: `{ …layer options, outputSize, signal, output }`. */
+export function splitCall(options: unknown): { layer: Record<string, unknown>; call: Call } {
+  const { signal, output, ...layer } = record('options', options);
+  refuseUnknown(layer, layerOptionNames);
+  const call = checkCall({ signal, output });
+  return { layer, call };
+}
+
+/** Checks what a call says, tensors aside. */
+export function checkCall(call: unknown): Call {
+  const given = record('call', call);
+  refuseUnknown(given, callNames);
+  const { signal } = given;
+  if (signal !== undefined && (typeof signal !== 'object' || signal === null || !('aborted' in signal))) {
+    throw invalid('signal', signal, 'it must be an AbortSignal, or left out');
+  }
+  return given;
+}
+
+/** An input's extents, whatever the layout. */
+export interface InputExtents {
+  readonly batch: number;
+  readonly batched: boolean;
+  readonly height: number;
+  readonly width: number;
+}
+
+/**
+ * Checks a tensor's shape: 4 extents, or 3 for a single image.
+ * A zero batch is legal, every other extent is at least 1.
+ */
+export function checkInputShape(spec: Spec, shape: unknown): InputExtents {
+  const dims = spec.layout === 'NCHW' ? 'C, H, W' : 'H, W, C';
+  const rule = `it must be (N, ${dims}) or (${dims})`;
+  if (!Array.isArray(shape) || (shape.length !== 3 && shape.length !== 4)) throw invalid('input shape', shape, rule);
+  const batched = shape.length === 4;
+  const [n, a, b, c] = (batched ? shape : [1, ...(shape as unknown[])]) as unknown[];
+  if (!isInteger(n, 0) || !isInteger(a, 1) || !isInteger(b, 1) || !isInteger(c, 1)) {
+    throw invalid('input shape', shape, `${rule}, integers of at least 1 (N may be 0)`);
+  }
+  const [channels, height, width] = spec.layout === 'NCHW' ? [a, b, c] : [c, a, b];
+  if (channels !== spec.inChannels) {
+    throw invalid('input shape', shape, `${rule} with ${spec.inChannels} channels, and it has ${channels}`);
+  }
+  return { batch: n, batched, height, width };
+}
+
+/** The output's (height, width), by PyTorch's rule; `asked` is the call's own outputSize. */
+export function outputExtents(spec: Spec, input: InputExtents, asked: unknown): Size {
+  const outputSize = asked === undefined ? spec.outputSize : pair('outputSize', asked, 1);
+  const [top, left, bottom, right] = spec.padding;
+  const full: Size = [
+    fullLength(input.height, spec.kernelSize[0], spec.stride[0], spec.dilation[0]),
+    fullLength(input.width, spec.kernelSize[1], spec.stride[1], spec.dilation[1]),
+  ];
+  if (full[0] > LARGEST || full[1] > LARGEST) {
+    throw invalid(
+      'full output size',
+      full,
+      `(input − 1)·stride + dilation·(kernel − 1) + 1 must not exceed ${LARGEST}`,
+    );
+  }
+  const least: Size = [full[0] - top - bottom, full[1] - left - right];
+  const size: Size = outputSize ?? [least[0] + spec.outputPadding[0], least[1] + spec.outputPadding[1]];
+  for (const axis of [0, 1] as const) {
+    const [min, max] = [least[axis], least[axis] + spec.stride[axis] - 1];
+    if (outputSize !== undefined && (size[axis] < min || size[axis] > max)) {
+      const [from, to] = [shown(least), shown([least[0] + spec.stride[0] - 1, least[1] + spec.stride[1] - 1])];
+      throw invalid('outputSize', outputSize, `for this input it must be from ${from} to ${to}`);
+    }
+    if (size[axis] < 1 || size[axis] > LARGEST) {
+      throw invalid(
+        'output size',
+        size,
+        `each must be from 1 to ${LARGEST}: the full result is ${shown(full)}, padding ${shown(spec.padding)} is cropped off, outputPadding ${shown(spec.outputPadding)} added`,
+      );
+    }
+  }
+  return size;
+}
+
+/** A shape in the layer's layout and the input's rank. */
+export function layoutShape(spec: Spec, input: InputExtents, channels: number, [height, width]: Size): number[] {
+  const image = spec.layout === 'NCHW' ? [channels, height, width] : [height, width, channels];
+  return input.batched ? [input.batch, ...image] : image;
+}
+
+/** The weight's shape in the layer's weight layout. */
+export function weightShape({ weightLayout, inChannels, outChannels, groups, kernelSize: [kh, kw] }: Spec): number[] {
+  const outs = outChannels / groups;
+  if (weightLayout === 'IOHW') return [inChannels, outs, kh, kw];
+  return weightLayout === 'HWOI' ? [kh, kw, outs, inChannels] : [outs, kh, kw, inChannels];
+}
+
+/** Channel counts and kernel size, read off a weight's shape. */
+export function weightExtents(
+  shape: unknown,
+  layout: unknown,
+  groups: unknown,
+): { inChannels: number; outChannels: number; kernelSize: Size } {
+  const weightLayout = layout === undefined ? 'IOHW' : oneOf('weightLayout', layout, ['IOHW', 'HWOI', 'OHWI']);
+  const order = { IOHW: '(I, O, H, W)', HWOI: '(H, W, O, I)', OHWI: '(O, H, W, I)' }[weightLayout];
+  const rule = `it must be ${order}, integers of at least 1, where O = output channels of one group`;
+  if (!Array.isArray(shape) || shape.length !== 4 || !shape.every((extent) => isInteger(extent, 1))) {
+    throw invalid('weight shape', shape, rule);
+  }
+  const [a, b, c, d] = shape as [number, number, number, number];
+  const [i, o, h, w] = weightLayout === 'IOHW' ? [a, b, c, d] : weightLayout === 'HWOI' ? [d, c, a, b] : [d, a, b, c];
+  const divisor = groups === undefined ? 1 : integer('groups', groups, 1);
+  return { inChannels: i, outChannels: integer('weight channels × groups', o * divisor, 1), kernelSize: [h, w] };
+}

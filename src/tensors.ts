@@ -1,0 +1,146 @@
+/** Host tensors: checking, float16 bit patterns, and making results in the form the input came in. */
+import { ConvTranspose2dError, invalid, shown } from './errors.ts';
+import type { DType, Float16ArrayLike, HostTensor } from './types.ts';
+
+export type HostData = HostTensor['data'];
+
+export const bytesPerElement = (dtype: DType): number => (dtype === 'float16' ? 2 : 4);
+
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+const tag = (data: object): string | undefined => (data as { [Symbol.toStringTag]?: string })[Symbol.toStringTag];
+const isFloat16Array = (data: object): data is Float16ArrayLike => tag(data) === 'Float16Array';
+
+/** Checks that a value is a host tensor of the shape and dtype that is asked for; `name` is what a message calls it. */
+export function checkHostTensor(
+  name: string,
+  tensor: unknown,
+  shape: readonly number[] | undefined,
+  dtype?: DType,
+): HostTensor {
+  if (typeof tensor !== 'object' || tensor === null) throw invalid(name, tensor, 'it must be a tensor { shape, data }');
+  const t = tensor as { shape?: unknown; data?: unknown; dtype?: unknown };
+  const isShape = Array.isArray(t.shape) && t.shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
+  if (!isShape) throw invalid(`${name} shape`, t.shape, 'it must be an array of integers of at least 0');
+  const given = t.shape as number[];
+  if (shape !== undefined && (given.length !== shape.length || given.some((extent, i) => extent !== shape[i]))) {
+    throw invalid(`${name} shape`, given, `it must be ${shown(shape)}`);
+  }
+  if (t.dtype !== undefined && t.dtype !== 'float32' && t.dtype !== 'float16') {
+    throw invalid(`${name} dtype`, t.dtype, "it must be 'float32', 'float16' or left out");
+  }
+  const data = typeof t.data === 'object' && t.data !== null ? t.data : {};
+  const held =
+    data instanceof Float32Array
+      ? 'float32'
+      : isFloat16Array(data) || (data instanceof Uint16Array && t.dtype === 'float16')
+        ? 'float16'
+        : undefined;
+  if (held === undefined) {
+    throw invalid(
+      `${name} data`,
+      t.data,
+      "it must be a Float32Array, a Float16Array, or a Uint16Array with dtype 'float16'",
+    );
+  }
+  if (t.dtype !== undefined && t.dtype !== held) {
+    throw invalid(`${name} dtype`, t.dtype, `its data is ${held}`);
+  }
+  if (dtype !== undefined && held !== dtype) {
+    throw invalid(`${name} dtype`, held, `it must be the layer's, '${dtype}'`);
+  }
+  const { length } = data as HostData;
+  if (length !== elementCount(given)) {
+    throw invalid(
+      `${name} data`,
+      data,
+      `shape ${shown(given)} takes ${elementCount(given)} elements, and it has ${length}`,
+    );
+  }
+  return tensor as HostTensor;
+}
+
+/** The dtype of a tensor that was checked. */
+export function dtypeOf(tensor: HostTensor): DType {
+  return tensor.data instanceof Float32Array ? 'float32' : 'float16';
+}
+
+/** The bytes of a tensor's data, for a copy. */
+export function bytesOf(data: HostData): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** A tensor over `bytes` in the same form as `like`: the same kind of array, the same use of `dtype`. */
+export function hostTensorLike(like: HostTensor, shape: readonly number[], bytes: ArrayBuffer): HostTensor {
+  const count = elementCount(shape);
+  if (like.data instanceof Float32Array) return { shape, data: new Float32Array(bytes, 0, count) };
+  if (like.data instanceof Uint16Array) return { shape, data: new Uint16Array(bytes, 0, count), dtype: 'float16' };
+  const Form = like.data.constructor as new (buffer: ArrayBuffer, offset: number, length: number) => Float16ArrayLike;
+  return { shape, data: new Form(bytes, 0, count), dtype: 'float16' };
+}
+
+/** A float16 tensor over `bytes`: a `Float16Array` where the platform has it, else a `Uint16Array`. */
+export function float16Tensor(shape: readonly number[], bytes: ArrayBuffer): HostTensor {
+  const Form = (
+    globalThis as { Float16Array?: new (buffer: ArrayBuffer, offset: number, length: number) => Float16ArrayLike }
+  ).Float16Array;
+  const count = elementCount(shape);
+  const data = Form === undefined ? new Uint16Array(bytes, 0, count) : new Form(bytes, 0, count);
+  return { shape, data, dtype: 'float16' };
+}
+
+/** An ArrayBuffer of that many bytes. @throws ConvTranspose2dError OUT_OF_MEMORY */
+export function allocate(bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes);
+  } catch (cause) {
+    throw new ConvTranspose2dError('OUT_OF_MEMORY', `could not allocate ${bytes} bytes`, { cause });
+  }
+}
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+/** The value of a float16 bit pattern. */
+export function fromFloat16(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+}
+
+/** The float16 bit pattern nearest to a float32 value, ties to even. */
+export function toFloat16(value: number): number {
+  scratch.setFloat32(0, value);
+  const bits = scratch.getUint32(0);
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  // Below 2⁻¹⁴ the spacing is 2⁻²⁴: adding 0.5 to the magnitude rounds to it, since float32 around 0.5 has that spacing.
+  if (magnitude < 0x38800000) {
+    scratch.setFloat32(0, Math.abs(value) + 0.5);
+    return sign | (scratch.getUint32(0) - 0x3f000000);
+  }
+  return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+}
+
+/** The data as float32: itself, or expanded. */
+export function toFloat32Array(tensor: HostTensor): Float32Array {
+  const { data } = tensor;
+  if (data instanceof Float32Array) return data;
+  const bits = new Uint16Array(data.buffer, data.byteOffset, data.length);
+  return Float32Array.from(bits, fromFloat16);
+}
+
+/** Writes float32 results into a tensor's data, rounded once where it is float16. */
+export function storeFloat32(values: Float32Array, data: HostData): void {
+  if (data instanceof Float32Array) {
+    if (data !== values) data.set(values);
+    return;
+  }
+  const bits = new Uint16Array(data.buffer, data.byteOffset, data.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = toFloat16(values[i] ?? NaN);
+}

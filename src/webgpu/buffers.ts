@@ -1,0 +1,147 @@
+/** Tensors in GPU buffers. */
+import { ConvTranspose2dError, invalid, shown } from '../errors.ts';
+import {
+  allocate,
+  bytesOf,
+  bytesPerElement,
+  checkHostTensor,
+  dtypeOf,
+  elementCount,
+  float16Tensor,
+} from '../tensors.ts';
+import type { DType, GpuTensor, HostTensor } from '../types.ts';
+import { inScopes, lossOf } from './scopes.ts';
+
+/** Bytes that a tensor's binding takes: whole words. */
+export const tensorBytes = (shape: readonly number[], dtype: DType): number =>
+  Math.ceil((elementCount(shape) * bytesPerElement(dtype)) / 4) * 4;
+
+/** A buffer with a tensor's values in it; of at least one word, so that it can be bound. */
+export function bufferFrom(device: GPUDevice, label: string, usage: number, bytes: Uint8Array): GPUBuffer {
+  const size = Math.max(4, Math.ceil(bytes.byteLength / 4) * 4);
+  const buffer = device.createBuffer({ label, size, usage, mappedAtCreation: true });
+  new Uint8Array(buffer.getMappedRange()).set(bytes);
+  buffer.unmap();
+  return buffer;
+}
+
+/** Refuses a tensor that the device has no buffer for. */
+export function checkFits(device: GPUDevice, name: string, bytes: number): void {
+  if (bytes > device.limits.maxBufferSize) {
+    throw new ConvTranspose2dError(
+      'UNSUPPORTED',
+      `${name} takes ${bytes} bytes, the device allows buffers of ${device.limits.maxBufferSize}`,
+    );
+  }
+}
+
+/**
+ * Copies a tensor into a new buffer of that device, with usage STORAGE | COPY_SRC | COPY_DST. The buffer is the caller's.
+ * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED beyond the device's `maxBufferSize`
+ */
+export function upload(device: GPUDevice, tensor: HostTensor): GpuTensor {
+  const { shape, data } = checkHostTensor('tensor', tensor, undefined);
+  checkFits(device, 'the tensor', data.byteLength);
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+  const buffer = bufferFrom(device, `conv-transpose2d tensor ${shape.join('×')}`, usage, bytesOf(data));
+  return { shape: [...shape], buffer, dtype: dtypeOf(tensor) };
+}
+
+/**
+ * Copies a tensor of that device into memory, after all work submitted so far. Its buffer's usage includes COPY_SRC.
+ * @throws ConvTranspose2dError INVALID_ARGUMENT, GPU_ERROR, OUT_OF_MEMORY or DEVICE_LOST
+ */
+export async function download(device: GPUDevice, tensor: GpuTensor): Promise<HostTensor> {
+  const { buffer, offset, dtype, shape } = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
+  const size = tensorBytes(shape, dtype);
+  if (size === 0) return hostTensor(shape, dtype, new ArrayBuffer(0));
+  if ((buffer.usage & GPUBufferUsage.COPY_SRC) === 0) {
+    throw invalid('tensor buffer usage', buffer.usage, 'to be downloaded it must include COPY_SRC');
+  }
+  const staging = await inScopes(device, () => {
+    const encoder = device.createCommandEncoder({ label: 'conv-transpose2d download' });
+    const staged = stage(device, encoder, buffer, offset, size);
+    device.queue.submit([encoder.finish()]);
+    return staged;
+  });
+  return hostTensor(shape, dtype, await readStaging(device, staging));
+}
+
+const hostTensor = (shape: readonly number[], dtype: DType, bytes: ArrayBuffer): HostTensor =>
+  dtype === 'float32' ? { shape: [...shape], data: new Float32Array(bytes) } : float16Tensor([...shape], bytes);
+
+/** Records a copy of part of a buffer into a new one that can be mapped. */
+export function stage(
+  device: GPUDevice,
+  encoder: GPUCommandEncoder,
+  buffer: GPUBuffer,
+  offset: number,
+  size: number,
+): GPUBuffer {
+  const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+  const staging = device.createBuffer({ label: 'conv-transpose2d readback', size, usage });
+  encoder.copyBufferToBuffer(buffer, offset, staging, 0, size);
+  return staging;
+}
+
+/** Maps, copies and destroys a staging buffer. */
+export async function readStaging(device: GPUDevice, staging: GPUBuffer, signal?: AbortSignal): Promise<ArrayBuffer> {
+  try {
+    await staging.mapAsync(GPUMapMode.READ);
+    signal?.throwIfAborted();
+    const bytes = allocate(staging.size);
+    new Uint8Array(bytes).set(new Uint8Array(staging.getMappedRange()));
+    // A lost device maps as if well: what it holds is not to be trusted.
+    const lost = lossOf(device);
+    if (lost !== undefined) throw lost;
+    return bytes;
+  } catch (cause) {
+    if (signal?.aborted === true || cause instanceof ConvTranspose2dError) throw cause;
+    await Promise.resolve();
+    throw lossOf(device) ?? new ConvTranspose2dError('GPU_ERROR', `readback failed: ${String(cause)}`, { cause });
+  } finally {
+    staging.destroy();
+  }
+}
+
+/** Checks a GPU tensor at the door and completes it. */
+export function checkGpuTensor(
+  device: GPUDevice,
+  name: string,
+  tensor: unknown,
+  shape: readonly number[] | undefined,
+  dtype: DType | undefined,
+): Required<GpuTensor> {
+  if (typeof tensor !== 'object' || tensor === null || !('buffer' in tensor)) {
+    throw invalid(name, tensor, 'it must be a GPU tensor { shape, buffer, dtype?, offset? }');
+  }
+  const t = tensor as { shape?: unknown; buffer: unknown; dtype?: unknown; offset?: unknown };
+  if (!Array.isArray(t.shape) || !t.shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
+    throw invalid(`${name} shape`, t.shape, 'it must be an array of integers of at least 0');
+  }
+  const given = t.shape as number[];
+  if (shape !== undefined && (given.length !== shape.length || given.some((extent, i) => extent !== shape[i]))) {
+    throw invalid(`${name} shape`, given, `it must be ${shown(shape)}`);
+  }
+  const held = t.dtype === undefined ? 'float32' : t.dtype;
+  if (held !== 'float32' && held !== 'float16') {
+    throw invalid(`${name} dtype`, held, "it must be 'float32', 'float16' or left out");
+  }
+  if (dtype !== undefined && held !== dtype) throw invalid(`${name} dtype`, held, `it must be the layer's, '${dtype}'`);
+  const { buffer } = t;
+  if (typeof buffer !== 'object' || buffer === null || !('size' in buffer) || !('usage' in buffer)) {
+    throw invalid(`${name} buffer`, buffer, 'it must be a GPUBuffer');
+  }
+  const { size, usage } = buffer as GPUBuffer;
+  if ((usage & GPUBufferUsage.STORAGE) === 0) throw invalid(`${name} buffer usage`, usage, 'it must include STORAGE');
+  const offset = t.offset === undefined ? 0 : t.offset;
+  const alignment = device.limits.minStorageBufferOffsetAlignment;
+  if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < 0 || offset % alignment !== 0) {
+    throw invalid(`${name} offset`, offset, `it must be a multiple of ${alignment} bytes, of at least 0`);
+  }
+  const needed = offset + tensorBytes(given, held);
+  if (size < needed) {
+    throw invalid(`${name} buffer size`, size, `shape ${shown(given)} from offset ${offset} takes ${needed} bytes`);
+  }
+  return { shape: given, buffer: buffer as GPUBuffer, dtype: held, offset };
+}

@@ -1,0 +1,131 @@
+/** Asking for a device, and the one that layers share. */
+import { ConvTranspose2dError } from '../errors.ts';
+import type { Limits, Capabilities } from '../plan.ts';
+import type { Device } from '../types.ts';
+import { lossOf, watch } from './scopes.ts';
+
+export interface RequestDeviceOptions {
+  /** Without a fit GPU: 'cpu' resolves to 'cpu' (the default), 'throw' rejects with UNSUPPORTED. */
+  fallback?: 'cpu' | 'throw' | undefined;
+  /** Whether a GPU emulated in software will do. Default false: the CPU path is faster. */
+  allowSoftware?: boolean | undefined;
+  powerPreference?: GPUPowerPreference | undefined;
+  /** Told why the CPU was taken. */
+  onFallback?: ((reason: string) => void) | undefined;
+}
+
+/** What the kernels gain from, where the adapter has it. */
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+] as const;
+
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bcpu\b/i;
+
+function isSoftware(info: GPUAdapterInfo | undefined): boolean {
+  if (info === undefined) return false;
+  const said = [info.vendor, info.architecture, info.device, info.description].join(' ');
+  return info.isFallbackAdapter || SOFTWARE.test(said);
+}
+
+const named = (info: GPUAdapterInfo): string =>
+  [info.description, info.architecture, info.vendor].find((text) => text !== '') ?? 'unnamed';
+
+/**
+ * The best device there is: a hardware GPU with the limits and features that the kernels gain from, else 'cpu' with the
+ * reason reported.
+ * @throws ConvTranspose2dError UNSUPPORTED, with `fallback: 'throw'`
+ */
+export async function requestDevice(options: RequestDeviceOptions = {}): Promise<Device> {
+  const fall = (reason: string): 'cpu' => {
+    if (options.fallback === 'throw') throw new ConvTranspose2dError('UNSUPPORTED', reason);
+    options.onFallback?.(reason);
+    return 'cpu';
+  };
+  // Older browsers and Node have no navigator.gpu, whatever the types say.
+  const gpu = (globalThis.navigator as Partial<Navigator> | undefined)?.gpu;
+  if (gpu === undefined) return fall('this environment has no WebGPU');
+  try {
+    const { powerPreference } = options;
+    const adapter = await gpu.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
+    if (adapter === null) return fall('there is no WebGPU adapter');
+    if (options.allowSoftware !== true && isSoftware(adapter.info)) {
+      return fall(
+        `the only WebGPU adapter is emulated in software (${named(adapter.info)}), and slower than the CPU path`,
+      );
+    }
+    const device = await adapter.requestDevice({
+      label: 'conv-transpose2d',
+      requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
+      requiredFeatures: adapter.features.has('shader-f16') ? ['shader-f16'] : [],
+    });
+    watch(device);
+    return device;
+  } catch (cause) {
+    if (cause instanceof ConvTranspose2dError) throw cause;
+    return fall(`WebGPU gave no device: ${String(cause)}`);
+  }
+}
+
+let shared: Promise<{ device: Device; because: string }> | undefined;
+
+/** The default device of layers that name none: asked for once, and again when it was lost. */
+export async function sharedDevice(): Promise<{ device: Device; because: string }> {
+  const asked = (shared ??= ask());
+  const { device } = await asked;
+  if (device === 'cpu' || lossOf(device) === undefined) return asked;
+  if (shared === asked) shared = undefined;
+  return sharedDevice();
+}
+
+async function ask(): Promise<{ device: Device; because: string }> {
+  let because = 'the shared default device';
+  const device = await requestDevice({ onFallback: (reason) => (because = reason) });
+  return { device, because };
+}
+
+const limitsOf = (limits: GPUSupportedLimits): Limits => ({
+  maxBufferSize: limits.maxBufferSize,
+  maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+  minStorageBufferOffsetAlignment: limits.minStorageBufferOffsetAlignment,
+  maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
+  maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+  maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+});
+
+/** WebGPU's default limits. Source: the specification's table of limits. */
+const DEFAULT_LIMITS: Limits = {
+  maxBufferSize: 256 * 2 ** 20,
+  maxStorageBufferBindingSize: 128 * 2 ** 20,
+  minStorageBufferOffsetAlignment: 256,
+  maxComputeWorkgroupsPerDimension: 65535,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeInvocationsPerWorkgroup: 256,
+};
+
+const UNLIMITED: Limits = {
+  maxBufferSize: Infinity,
+  maxStorageBufferBindingSize: Infinity,
+  minStorageBufferOffsetAlignment: 4,
+  maxComputeWorkgroupsPerDimension: Infinity,
+  maxComputeWorkgroupStorageSize: Infinity,
+  maxComputeInvocationsPerWorkgroup: Infinity,
+};
+
+/** What a plan may count on: of a device, of the CPU, or of the defaults while no device is known. */
+export function capabilitiesOf(device: Device | undefined, because: string): Capabilities {
+  if (device === undefined) {
+    return { device: 'assumed', because, limits: DEFAULT_LIMITS, shaderF16: false, software: false };
+  }
+  if (device === 'cpu') return { device: 'cpu', because, limits: UNLIMITED, shaderF16: false, software: false };
+  return {
+    device: 'webgpu',
+    because,
+    limits: limitsOf(device.limits),
+    shaderF16: device.features.has('shader-f16'),
+    software: isSoftware((device as Partial<GPUDevice>).adapterInfo),
+  };
+}

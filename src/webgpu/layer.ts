@@ -1,0 +1,414 @@
+/** A layer on a GPU: packed weights, and what each shape was prepared to. */
+import { ConvTranspose2dError } from '../errors.ts';
+import type { Spec } from '../options.ts';
+import {
+  CONVERT_WORKGROUP,
+  fold,
+  packedElements,
+  paddedOutChannels,
+  roundUp,
+  weightStrides,
+  type Capabilities,
+  type LayerPlan,
+  type Range,
+} from '../plan.ts';
+import { unpackWeight } from '../packing.ts';
+import { bytesOf, hostTensorLike } from '../tensors.ts';
+import type { Activation, GpuTensor, HostTensor, StateDict } from '../types.ts';
+import { bufferFrom, checkFits, readStaging, stage, tensorBytes } from './buffers.ts';
+import { PARAMS_SIZE, residuesSize, writeParams, writeResidues } from './params.ts';
+import { bindGroupLayout, pipelineNow, pipelineSoon, type PipelineRequest } from './pipelines.ts';
+import { inScopes, lossOf } from './scopes.ts';
+
+const ACTIVATIONS: readonly Activation[] = ['none', 'relu', 'relu6', 'leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu'];
+
+/** A dispatch with everything made but the bind groups that name the caller's tensors. */
+interface Step {
+  readonly request: PipelineRequest;
+  readonly workgroups: readonly [number, number, number];
+  /** What it binds, in order; `input`, `output` and the scratch are known when a call comes. */
+  readonly bindings: readonly Binding[];
+}
+type Binding =
+  | { readonly buffer: GPUBuffer; readonly range: Range }
+  | { readonly tensor: 'input' | 'output' | 'expandedInput' | 'expandedOutput'; readonly range: Range };
+
+interface Prepared {
+  readonly layerPlan: LayerPlan;
+  readonly steps: readonly Step[];
+  /** Params and residue tables of all steps. */
+  readonly tables: GPUBuffer;
+  readonly scratch: { readonly expandedInput: GPUBuffer; readonly expandedOutput: GPUBuffer } | undefined;
+  readonly groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string, readonly GPUBindGroup[]>>>;
+  /** Whether a caller's encoder has named it. */
+  named: boolean;
+}
+
+function letGo({ tables, scratch }: Prepared): void {
+  tables.destroy();
+  scratch?.expandedInput.destroy();
+  scratch?.expandedOutput.destroy();
+}
+
+export class GpuLayer {
+  readonly device: GPUDevice;
+  readonly capabilities: Capabilities;
+  readonly #spec: Spec;
+  readonly #weight: GPUBuffer;
+  readonly #bias: GPUBuffer;
+  readonly #prepared = new Map<LayerPlan, Prepared>();
+  /** Host parameters that are not on the device yet. */
+  #unpacked: StateDict | undefined;
+  /** Tables that a caller's unsubmitted encoder may still name. */
+  #retired: Prepared[] = [];
+
+  constructor(device: GPUDevice, spec: Spec, capabilities: Capabilities) {
+    this.device = device;
+    this.capabilities = capabilities;
+    this.#spec = spec;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const weightBytes = 4 * packedElements(spec);
+    checkFits(device, 'the packed weight', weightBytes);
+    this.#weight = device.createBuffer({ label: 'conv-transpose2d packed weight', size: weightBytes, usage });
+    this.#bias = device.createBuffer({ label: 'conv-transpose2d bias', size: 4 * roundUp(spec.outChannels, 4), usage });
+  }
+
+  /** Takes host tensors; they are uploaded and packed when a call needs them. */
+  loadHost(state: StateDict): void {
+    this.#letGoRetired();
+    this.#unpacked = state;
+  }
+
+  /** Packs GPU tensors, by a pass that is submitted at once. */
+  loadGpu({ weight, bias }: StateDict<Required<GpuTensor>>): void {
+    this.#letGoRetired();
+    this.#unpacked = undefined;
+    const source = ({ shape, dtype, buffer, offset }: Required<GpuTensor>): GPUBufferBinding => ({
+      buffer,
+      offset,
+      size: tensorBytes(shape, dtype),
+    });
+    this.#pack(source(weight), bias === undefined ? undefined : source(bias));
+  }
+
+  /** Uploads host parameters as they are and packs them by the same passes as a GPU tensor's. */
+  #packHost(): void {
+    if (this.#unpacked === undefined) return;
+    const { weight, bias } = this.#unpacked;
+    this.#unpacked = undefined;
+    const buffers = [weight, bias].map((tensor) =>
+      tensor === undefined
+        ? undefined
+        : bufferFrom(this.device, 'conv-transpose2d parameters', GPUBufferUsage.STORAGE, bytesOf(tensor.data)),
+    );
+    const [weightSource, biasSource] = buffers.map((buffer) => (buffer === undefined ? undefined : { buffer }));
+    if (weightSource !== undefined) this.#pack(weightSource, biasSource);
+    buffers.forEach((buffer) => buffer?.destroy());
+  }
+
+  /** The parameters as the layer's own tensors: packing undone on the host. */
+  async stateDict(): Promise<{ weight: Float32Array; bias: Float32Array }> {
+    const [weight, bias] = await inScopes(this.device, () => {
+      const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d stateDict' });
+      const staged = [this.#weight, this.#bias].map((buffer) => stage(this.device, encoder, buffer, 0, buffer.size));
+      this.device.queue.submit([encoder.finish()]);
+      return staged as [GPUBuffer, GPUBuffer];
+    });
+    const [packed, biasBytes] = await Promise.all([readStaging(this.device, weight), readStaging(this.device, bias)]);
+    return {
+      weight: unpackWeight(this.#spec, new Float32Array(packed)),
+      bias: new Float32Array(biasBytes, 0, this.#spec.outChannels),
+    };
+  }
+
+  /** Makes what a plan needs; pipelines compile without blocking. */
+  async prepare(layerPlan: LayerPlan): Promise<void> {
+    if (this.#prepared.has(layerPlan) && this.#unpacked === undefined) return;
+    const requests = [this.#packRequest, ...this.#requests(layerPlan)];
+    await Promise.all(requests.map((request) => pipelineSoon(this.device, request)));
+    await inScopes(this.device, () => {
+      this.#packHost();
+      this.#prepareNow(layerPlan);
+    });
+  }
+
+  /** Records a call into an encoder. */
+  encode(
+    encoder: GPUCommandEncoder,
+    layerPlan: LayerPlan,
+    input: Required<GpuTensor>,
+    output: Required<GpuTensor>,
+  ): void {
+    this.#packHost();
+    const prepared = this.#prepareNow(layerPlan);
+    prepared.named = true;
+    this.#record(encoder, prepared, input, output);
+  }
+
+  /** Lets go of what a plan was prepared to. */
+  release(layerPlan: LayerPlan): void {
+    const prepared = this.#prepared.get(layerPlan);
+    if (prepared === undefined) return;
+    this.#prepared.delete(layerPlan);
+    if (prepared.named) this.#retired.push(prepared);
+    else letGo(prepared);
+  }
+
+  #record(
+    encoder: GPUCommandEncoder,
+    prepared: Prepared,
+    input: Required<GpuTensor>,
+    output: Required<GpuTensor>,
+  ): void {
+    const { steps } = prepared;
+    if (steps.length === 0) return;
+    const groups = this.#bindGroups(prepared, input, output);
+    const pass = encoder.beginComputePass({ label: 'conv-transpose2d' });
+    steps.forEach(({ request, workgroups }, i) => {
+      pass.setPipeline(pipelineNow(this.device, request));
+      pass.setBindGroup(0, groups[i]);
+      pass.dispatchWorkgroups(...workgroups);
+    });
+    pass.end();
+  }
+
+  /** One call from host to host. */
+  async forward(
+    layerPlan: LayerPlan,
+    input: HostTensor,
+    output: HostTensor | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<HostTensor> {
+    await this.prepare(layerPlan);
+    signal?.throwIfAborted();
+    const { outputShape } = layerPlan.plan;
+    const { dtype } = this.#spec;
+    const size = tensorBytes(outputShape, dtype);
+    if (size === 0) return output ?? hostTensorLike(input, outputShape, new ArrayBuffer(0));
+    const { device } = this;
+    const staging = await inScopes(device, () => {
+      const inputBuffer = bufferFrom(device, 'conv-transpose2d input', GPUBufferUsage.STORAGE, bytesOf(input.data));
+      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
+      const outputBuffer = device.createBuffer({ label: 'conv-transpose2d output', size, usage });
+      const encoder = device.createCommandEncoder({ label: 'conv-transpose2d forward' });
+      this.#packHost();
+      this.#record(
+        encoder,
+        this.#prepareNow(layerPlan),
+        { shape: input.shape, buffer: inputBuffer, dtype, offset: 0 },
+        { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 },
+      );
+      const staged = stage(device, encoder, outputBuffer, 0, size);
+      device.queue.submit([encoder.finish()]);
+      inputBuffer.destroy();
+      outputBuffer.destroy();
+      return staged;
+    });
+    const bytes = await readStaging(device, staging, signal);
+    if (output === undefined) return hostTensorLike(input, outputShape, bytes);
+    bytesOf(output.data).set(new Uint8Array(bytes, 0, output.data.byteLength));
+    return output;
+  }
+
+  destroy(): void {
+    this.#letGoRetired();
+    this.#prepared.forEach(letGo);
+    this.#prepared.clear();
+    this.#weight.destroy();
+    this.#bias.destroy();
+  }
+
+  #requests({ storage, parts, expand }: LayerPlan): PipelineRequest[] {
+    const { activation, layout } = this.#spec;
+    const shared = { ACTIVATION: ACTIVATIONS.indexOf(activation), CHANNELS_LAST: Number(layout === 'NHWC') };
+    const requests: PipelineRequest[] = [];
+    for (const { choice } of parts) {
+      if (choice.kernel === 'plain')
+        throw new ConvTranspose2dError('UNSUPPORTED', 'a plan for the CPU does not run on a GPU');
+      requests.push({
+        shader: choice.kernel,
+        constants: { ...choice.constants, ...shared },
+        float16: storage === 'float16',
+      });
+    }
+    if (expand.length === 0) return requests;
+    const convert = { constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16: false };
+    return [{ shader: 'expand-float16', ...convert }, ...requests, { shader: 'compress-float16', ...convert }];
+  }
+
+  #prepareNow(layerPlan: LayerPlan): Prepared {
+    const ready = this.#prepared.get(layerPlan);
+    if (ready !== undefined) return ready;
+    const lost = lossOf(this.device);
+    if (lost !== undefined) throw lost;
+    const { device } = this;
+    const { parts, storage, expand, compress, convertDispatch } = layerPlan;
+    const { minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment } = device.limits;
+    const alignment = Math.max(minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment);
+
+    // Every table lies in one buffer; `place` gives each its range.
+    let size = 0;
+    const place = (bytes: number): Range => {
+      const range = { offset: size, size: bytes };
+      size = roundUp(size + bytes, alignment);
+      return range;
+    };
+    const computeTables = parts.map(({ problem }) => [place(PARAMS_SIZE), place(residuesSize(problem))] as const);
+    const convertTables = [...expand, ...compress].map(() => place(16));
+    const tables = device.createBuffer({
+      label: 'conv-transpose2d tables',
+      size: Math.max(4, size),
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE,
+      mappedAtCreation: true,
+    });
+    const view = new DataView(tables.getMappedRange());
+    const requests = this.#requests(layerPlan);
+    const [computeInput, computeOutput] =
+      storage === 'expanded' ? (['expandedInput', 'expandedOutput'] as const) : (['input', 'output'] as const);
+
+    const compute = parts.map((part, i): Step => {
+      const [params, residues] = computeTables[i] as (typeof computeTables)[number];
+      writeParams(view, params.offset, part.problem, this.#spec.negativeSlope);
+      writeResidues(view, residues.offset, part.problem);
+      return {
+        request: requests[storage === 'expanded' ? i + 1 : i] as PipelineRequest,
+        workgroups: part.dispatch.workgroups,
+        bindings: [
+          { buffer: tables, range: params },
+          { buffer: tables, range: residues },
+          { tensor: computeInput, range: part.input },
+          { buffer: this.#weight, range: part.weight },
+          { buffer: this.#bias, range: { offset: 0, size: this.#bias.size } },
+          { tensor: computeOutput, range: part.output },
+        ],
+      };
+    });
+    const convert = (pieces: readonly Range[], tensor: 'input' | 'output', at: number): Step[] =>
+      pieces.map((piece, i) => {
+        const params = convertTables[at + i] as Range;
+        view.setUint32(params.offset, piece.size, true);
+        return {
+          request: requests[tensor === 'input' ? 0 : requests.length - 1] as PipelineRequest,
+          workgroups: convertDispatch(piece.size),
+          bindings: [
+            { buffer: tables, range: params },
+            { tensor, range: { offset: 2 * piece.offset, size: roundUp(2 * piece.size, 4) } },
+            {
+              tensor: tensor === 'input' ? 'expandedInput' : 'expandedOutput',
+              range: { offset: 4 * piece.offset, size: 4 * piece.size },
+            },
+          ],
+        };
+      });
+    const steps = [...convert(expand, 'input', 0), ...compute, ...convert(compress, 'output', expand.length)];
+    tables.unmap();
+
+    const scratchBuffer = (label: string, elements: number): GPUBuffer =>
+      device.createBuffer({
+        label: `conv-transpose2d ${label}`,
+        size: Math.max(4, 4 * elements),
+        usage: GPUBufferUsage.STORAGE,
+      });
+    const scratch =
+      storage === 'expanded'
+        ? {
+            expandedInput: scratchBuffer('expanded input', layerPlan.inputElements),
+            expandedOutput: scratchBuffer('expanded output', layerPlan.outputElements),
+          }
+        : undefined;
+    const prepared: Prepared = { layerPlan, steps, tables, scratch, groups: new WeakMap(), named: false };
+    this.#prepared.set(layerPlan, prepared);
+    return prepared;
+  }
+
+  /** The bind groups of a pair of tensors: made when they first meet, kept while their buffers live. */
+  #bindGroups(prepared: Prepared, input: Required<GpuTensor>, output: Required<GpuTensor>): readonly GPUBindGroup[] {
+    let byOutput = prepared.groups.get(input.buffer);
+    if (byOutput === undefined) prepared.groups.set(input.buffer, (byOutput = new WeakMap()));
+    let byOffsets = byOutput.get(output.buffer);
+    if (byOffsets === undefined) byOutput.set(output.buffer, (byOffsets = new Map()));
+    const key = `${input.offset} ${output.offset}`;
+    let groups = byOffsets.get(key);
+    if (groups === undefined) {
+      const tensors = {
+        input,
+        output,
+        expandedInput: { buffer: prepared.scratch?.expandedInput, offset: 0 },
+        expandedOutput: { buffer: prepared.scratch?.expandedOutput, offset: 0 },
+      };
+      groups = prepared.steps.map(({ request, bindings }) =>
+        this.device.createBindGroup({
+          label: `conv-transpose2d ${request.shader}`,
+          layout: bindGroupLayout(this.device, request.shader),
+          entries: bindings.map((bound, binding) => {
+            const { buffer, offset } = 'tensor' in bound ? tensors[bound.tensor] : { ...bound, offset: 0 };
+            if (buffer === undefined) throw new Error('an expanded plan has scratch');
+            return { binding, resource: { buffer, offset: offset + bound.range.offset, size: bound.range.size } };
+          }),
+        }),
+      );
+      byOffsets.set(key, groups);
+    }
+    return groups;
+  }
+
+  #letGoRetired(): void {
+    this.#retired.forEach(letGo);
+    this.#retired = [];
+  }
+
+  get #packRequest(): PipelineRequest {
+    const constants = { WORKGROUP_SIZE: CONVERT_WORKGROUP, FLOAT16: Number(this.#spec.dtype === 'float16') };
+    return { shader: 'pack-weight', constants, float16: false };
+  }
+
+  /** Permutes the parameters into their packed buffers. A bias is a weight of one input channel and a 1×1 kernel. */
+  #pack(weight: GPUBufferBinding, bias: GPUBufferBinding | undefined): void {
+    const { device } = this;
+    const spec = this.#spec;
+    const [ins, outs] = [spec.inChannels / spec.groups, spec.outChannels / spec.groups];
+    const { i, o, h, w } = weightStrides(spec);
+    const encoder = device.createCommandEncoder({ label: 'conv-transpose2d pack' });
+    const uniforms = [
+      this.#packPass(encoder, weight, this.#weight, [
+        i,
+        o,
+        h,
+        w,
+        spec.groups,
+        ...spec.kernelSize,
+        ins,
+        outs,
+        paddedOutChannels(spec),
+      ]),
+    ];
+    if (bias === undefined) encoder.clearBuffer(this.#bias);
+    else
+      uniforms.push(
+        this.#packPass(encoder, bias, this.#bias, [0, 1, 0, 0, 1, 1, 1, 1, spec.outChannels, this.#bias.size / 4]),
+      );
+    device.queue.submit([encoder.finish()]);
+    uniforms.forEach((uniform) => {
+      uniform.destroy();
+    });
+  }
+
+  #packPass(encoder: GPUCommandEncoder, source: GPUBufferBinding, target: GPUBuffer, params: number[]): GPUBuffer {
+    const { device } = this;
+    const bytes = new Uint8Array(Uint32Array.from([...params, 0, 0]).buffer);
+    const uniform = bufferFrom(device, 'conv-transpose2d pack params', GPUBufferUsage.UNIFORM, bytes);
+    const resources = [{ buffer: uniform }, source, { buffer: target }];
+    const group = device.createBindGroup({
+      label: 'conv-transpose2d pack-weight',
+      layout: bindGroupLayout(device, 'pack-weight'),
+      entries: resources.map((resource, binding) => ({ binding, resource })),
+    });
+    const pass = encoder.beginComputePass({ label: 'conv-transpose2d pack' });
+    pass.setPipeline(pipelineNow(device, this.#packRequest));
+    pass.setBindGroup(0, group);
+    const workgroups = Math.ceil(target.size / 4 / CONVERT_WORKGROUP);
+    pass.dispatchWorkgroups(...fold(workgroups, device.limits.maxComputeWorkgroupsPerDimension));
+    pass.end();
+    return uniform;
+  }
+}

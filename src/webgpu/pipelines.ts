@@ -1,0 +1,157 @@
+/** Bind group layouts and pipelines: made once per device, kept as long as the device lives. */
+import convertCode from '../../shaders/convert_float16.wgsl?raw';
+import directCode from '../../shaders/direct.wgsl?raw';
+import packCode from '../../shaders/pack_weight.wgsl?raw';
+import { ConvTranspose2dError } from '../errors.ts';
+import type { KernelName } from '../kernels.ts';
+import { lossOf } from './scopes.ts';
+
+/** The bindings of a shader, in order. */
+type Bindings = readonly GPUBufferBindingType[];
+const COMPUTE: Bindings = [
+  'uniform',
+  'read-only-storage',
+  'read-only-storage',
+  'read-only-storage',
+  'read-only-storage',
+  'storage',
+];
+const PACK: Bindings = ['uniform', 'read-only-storage', 'storage'];
+const CONVERT: Bindings = ['uniform', 'storage', 'storage'];
+
+export type ShaderName = KernelName | 'pack-weight' | 'expand-float16' | 'compress-float16';
+
+interface Shader {
+  readonly code: string;
+  readonly entryPoint: string;
+  readonly bindings: Bindings;
+}
+const shaders: Readonly<Record<ShaderName, Shader>> = {
+  direct: { code: directCode, entryPoint: 'main', bindings: COMPUTE },
+  'pack-weight': { code: packCode, entryPoint: 'main', bindings: PACK },
+  'expand-float16': { code: convertCode, entryPoint: 'expand', bindings: CONVERT },
+  'compress-float16': { code: convertCode, entryPoint: 'compress', bindings: CONVERT },
+};
+
+/** A pipeline, fully said: what the cache goes by. */
+export interface PipelineRequest {
+  readonly shader: ShaderName;
+  readonly constants: Readonly<Record<string, number>>;
+  /** Whether the shader's `Scalar` is f16. */
+  readonly float16: boolean;
+}
+
+interface DeviceCache {
+  readonly layouts: Map<Bindings, GPUBindGroupLayout>;
+  readonly modules: Map<string, GPUShaderModule>;
+  readonly pipelines: Map<string, GPUComputePipeline>;
+  readonly pending: Map<string, Promise<GPUComputePipeline>>;
+}
+const caches = new WeakMap<GPUDevice, DeviceCache>();
+
+function cacheOf(device: GPUDevice): DeviceCache {
+  let cache = caches.get(device);
+  if (cache === undefined) {
+    cache = { layouts: new Map(), modules: new Map(), pipelines: new Map(), pending: new Map() };
+    caches.set(device, cache);
+  }
+  return cache;
+}
+
+/** The bind group layout of a shader: every compute kernel has the same. */
+export function bindGroupLayout(device: GPUDevice, shader: ShaderName): GPUBindGroupLayout {
+  const { bindings } = shaders[shader];
+  const { layouts } = cacheOf(device);
+  let layout = layouts.get(bindings);
+  if (layout === undefined) {
+    layout = device.createBindGroupLayout({
+      label: `conv-transpose2d ${shader}`,
+      entries: bindings.map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } })),
+    });
+    layouts.set(bindings, layout);
+  }
+  return layout;
+}
+
+/** A shader whose element type is f16: the one marked line is rewritten. */
+function withFloat16(code: string): string {
+  const [before, after, ...more] = code.split('alias Scalar = f32;');
+  if (before === undefined || after === undefined || more.length > 0) throw new Error('a shader has one alias Scalar');
+  return `enable f16;\n${before}alias Scalar = f16;${after}`;
+}
+
+function shaderModule(device: GPUDevice, { shader, float16 }: PipelineRequest): GPUShaderModule {
+  const { modules } = cacheOf(device);
+  const { code } = shaders[shader];
+  const key = `${code.length} ${float16} ${shader}`;
+  let module = modules.get(key);
+  if (module === undefined) {
+    module = device.createShaderModule({ label: shader, code: float16 ? withFloat16(code) : code });
+    modules.set(key, module);
+  }
+  return module;
+}
+
+function describe(device: GPUDevice, request: PipelineRequest): GPUComputePipelineDescriptor {
+  const { shader, constants } = request;
+  return {
+    label: `conv-transpose2d ${shader}`,
+    layout: device.createPipelineLayout({
+      label: `conv-transpose2d ${shader}`,
+      bindGroupLayouts: [bindGroupLayout(device, shader)],
+    }),
+    compute: {
+      module: shaderModule(device, request),
+      entryPoint: shaders[shader].entryPoint,
+      constants: { ...constants },
+    },
+  };
+}
+
+const keyOf = ({ shader, constants, float16 }: PipelineRequest): string =>
+  `${shader} ${float16} ${JSON.stringify(constants)}`;
+
+/** The pipeline, compiled now if it must be. */
+export function pipelineNow(device: GPUDevice, request: PipelineRequest): GPUComputePipeline {
+  const { pipelines } = cacheOf(device);
+  const key = keyOf(request);
+  let pipeline = pipelines.get(key);
+  if (pipeline === undefined) {
+    pipeline = device.createComputePipeline(describe(device, request));
+    pipelines.set(key, pipeline);
+  }
+  return pipeline;
+}
+
+/** The pipeline, compiled without blocking: one compile in flight per key; one that fails is not kept. */
+export async function pipelineSoon(device: GPUDevice, request: PipelineRequest): Promise<GPUComputePipeline> {
+  const { pipelines, pending } = cacheOf(device);
+  const key = keyOf(request);
+  const ready = pipelines.get(key);
+  if (ready !== undefined) return ready;
+  let compiling = pending.get(key);
+  if (compiling === undefined) {
+    compiling = compile(device, request)
+      .then((pipeline) => {
+        pipelines.set(key, pipeline);
+        return pipeline;
+      })
+      .finally(() => pending.delete(key));
+    pending.set(key, compiling);
+  }
+  return compiling;
+}
+
+async function compile(device: GPUDevice, request: PipelineRequest): Promise<GPUComputePipeline> {
+  const descriptor = describe(device, request);
+  try {
+    return await device.createComputePipelineAsync(descriptor);
+  } catch (cause) {
+    const lost = lossOf(device);
+    if (lost !== undefined) throw lost;
+    const { messages } = await descriptor.compute.module.getCompilationInfo();
+    const lines = messages.map(({ type, lineNum, linePos, message }) => `${lineNum}:${linePos} ${type}: ${message}`);
+    const said = lines.length > 0 ? lines.join('\n') : String(cause);
+    throw new ConvTranspose2dError('GPU_ERROR', `kernel ${request.shader} does not compile: ${said}`, { cause });
+  }
+}
