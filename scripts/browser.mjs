@@ -84,14 +84,12 @@ function installWithApt() {
   const isRoot = process.getuid?.() === 0;
   const isDebian = existsSync('/etc/debian_version') && !/^ID=ubuntu$/m.test(osRelease()); // Ubuntu's package is a snap
   if (!isRoot || !isDebian) return;
-  const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, timeout: 300_000 };
-  spawnSync('apt-get', ['update', '-qq'], { ...options, stdio: 'ignore' });
-  const { status, stderr } = spawnSync(
-    'apt-get',
-    ['install', '-y', '-qq', '--no-install-recommends', 'chromium'],
-    options,
-  );
-  if (status !== 0) console.error(stderr.toString());
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const install = ['install', '--yes', '--quiet', '--no-install-recommends', 'chromium'];
+  for (const args of [['update', '--quiet'], install]) {
+    const { status, error, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8', timeout: 300_000 });
+    if (status !== 0) console.error(`apt-get ${args[0] ?? ''} failed: ${error?.message ?? stderr}`);
+  }
 }
 
 function osRelease() {

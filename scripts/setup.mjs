@@ -29,12 +29,16 @@ export function setUp() {
 
   console.log('Installing dependencies (npm ci) …');
   // No dependency needs an install script here, and puppeteer's would download a browser: scripts/browser.mjs finds one.
-  const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    env: { ...process.env, NODE_ENV: 'development', PUPPETEER_SKIP_DOWNLOAD: '1' },
-    shell: process.platform === 'win32',
-    stdio: 'inherit',
-  });
+  const { status } = spawnSync(
+    'npm',
+    ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'],
+    {
+      cwd: root,
+      env: { ...process.env, NODE_ENV: 'development', PUPPETEER_SKIP_DOWNLOAD: '1' },
+      shell: process.platform === 'win32',
+      stdio: 'inherit',
+    },
+  );
   if (status !== 0) throw new Error('npm ci failed: see above.');
   writeFileSync(stamp, wanted());
 }

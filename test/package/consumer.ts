@@ -40,8 +40,16 @@ const weight: HostTensor = { shape: [2, 1, 2, 2], data: new Float32Array(8) };
 export const half: HostTensor = { shape: [4], data: halves, dtype };
 export const options: ConvTranspose2dOptions = { stride: pair, padding, activation: 'gelu', weightLayout: 'HWOI' };
 
+// @ts-expect-error -- no stride; an error here shows that these types are not any
+export const refused: Pair = 'wide';
+
 export async function layer(gpu: GPUDevice, signal: AbortSignal): Promise<HostTensor> {
-  const device: Device = await requestDevice({ fallback: 'cpu', onFallback: (reason: string) => void reason });
+  const device: Device = await requestDevice({
+    fallback: 'cpu',
+    onFallback: (reason: string) => {
+      console.warn(reason);
+    },
+  });
   const conv = new ConvTranspose2d(2, 1, 3, { stride: 2, bias: false, dtype: 'float32', seed: 1, device });
   conv.loadStateDict({ weight });
   const call: Call = { outputSize: [5, 5], signal };
