@@ -14,16 +14,28 @@ export interface KernelChoice {
   readonly workgroups: number;
 }
 
+/** Chooses by shape, layout and the kind of adapter. */
+export function chooseKernel(problem: Problem, layout: Layout, capabilities: Capabilities): KernelChoice {
+  if (capabilities.device === 'cpu') return { kernel: 'plain', reason: 'the CPU path', constants: {}, workgroups: 1 };
+  return capabilities.software ? softwareKernel(problem, layout) : hardwareKernel(problem, layout, capabilities);
+}
+
+function softwareKernel(problem: Problem, _layout: Layout): KernelChoice {
+  return direct(problem, 'one invocation an output: serves every shape');
+}
+
+function hardwareKernel(problem: Problem, _layout: Layout, _capabilities: Capabilities): KernelChoice {
+  return direct(problem, 'one invocation an output: serves every shape');
+}
+
 const DIRECT_WORKGROUP = 64;
 
-export function chooseKernel(problem: Problem, _layout: Layout, capabilities: Capabilities): KernelChoice {
+/** One invocation an output. Every other kernel is held against it. */
+export function direct(problem: Problem, reason: string): KernelChoice {
   const outputs = problem.batch * problem.groups * problem.outChannels * problem.rows.output * problem.columns.output;
-  if (capabilities.device === 'cpu') {
-    return { kernel: 'plain', reason: 'the CPU path', constants: {}, workgroups: 1 };
-  }
   return {
     kernel: 'direct',
-    reason: 'one invocation an output: serves every shape',
+    reason,
     constants: { WORKGROUP_SIZE: DIRECT_WORKGROUP },
     workgroups: Math.ceil(outputs / DIRECT_WORKGROUP),
   };
