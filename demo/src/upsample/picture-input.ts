@@ -1,0 +1,52 @@
+import { find } from '../page.ts';
+import { takePhoto } from './camera.ts';
+
+/** What the visitor gives: a file, or a photo. */
+export interface Given {
+  readonly blob: Blob;
+  readonly name: string;
+}
+
+/** Watches every way in which a picture reaches the page: chosen, dropped, pasted, taken. */
+export function watchPictures(onPicture: (given: Given) => void, onProblem: (error: unknown) => void): void {
+  const input = find('input[type=file]', HTMLInputElement);
+  const take = (files: FileList | null | undefined, otherwise: string): void => {
+    const file = [...(files ?? [])].find(({ type }) => type.startsWith('image/'));
+    if (file) onPicture({ blob: file, name: file.name });
+    else if (files?.length) onProblem(new Error(otherwise));
+  };
+
+  find('.choose', HTMLButtonElement).addEventListener('click', () => {
+    input.click();
+  });
+  input.addEventListener('change', () => {
+    take(input.files, 'That file is not a picture.');
+    input.value = ''; // so that the same file can be chosen again
+  });
+
+  const { body } = document;
+  const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
+  body.addEventListener('dragover', (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    body.classList.add('dropping');
+  });
+  body.addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) body.classList.remove('dropping');
+  });
+  body.addEventListener('drop', (event) => {
+    body.classList.remove('dropping');
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    take(event.dataTransfer?.files, 'What was dropped is not a picture.');
+  });
+  document.addEventListener('paste', (event) => {
+    take(event.clipboardData?.files, 'What was pasted is not a picture.');
+  });
+
+  find('.camera', HTMLButtonElement).addEventListener('click', () => {
+    takePhoto().then((blob) => {
+      if (blob) onPicture({ blob, name: 'Photo' });
+    }, onProblem);
+  });
+}

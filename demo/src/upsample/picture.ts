@@ -1,0 +1,58 @@
+import type { Drawable } from './compare-view.ts';
+import type { Pixels } from './pixels.ts';
+import { context2d } from './result.ts';
+import type { Size } from './view-transform.ts';
+
+/** Largest result, in pixels: 256 MiB of colour. Full HD enlarged four times is half of it. */
+export const MAX_RESULT_PIXELS = 2 ** 26;
+
+export interface Picture extends Size {
+  readonly name: string;
+  readonly source: ImageBitmap;
+}
+
+/** Reads a file of any format that the browser knows. */
+export async function readPicture(blob: Blob, name: string): Promise<Picture> {
+  try {
+    const source = await createImageBitmap(blob);
+    return { name, source, width: source.width, height: source.height };
+  } catch {
+    throw new Error(`“${name}” could not be read as a picture. PNG, JPEG, WebP and GIF work in every browser.`);
+  }
+}
+
+/** The size at which a picture is enlarged: its own, or less where the result would not fit in a page. */
+export function workingSize({ width, height }: Size, scale: number): Size {
+  const shrink = Math.min(1, Math.sqrt(MAX_RESULT_PIXELS / (width * height * scale * scale)));
+  return { width: Math.max(1, Math.floor(width * shrink)), height: Math.max(1, Math.floor(height * shrink)) };
+}
+
+/** The picture as it goes into the enlargement: opaque (see-through parts on white), at the size given. */
+export class Before implements Drawable, Size {
+  readonly width: number;
+  readonly height: number;
+  readonly pixels: Pixels;
+  readonly #canvas: HTMLCanvasElement;
+  readonly #scale: number;
+
+  constructor(picture: Picture, size: Size, scale: number) {
+    this.width = size.width;
+    this.height = size.height;
+    this.#scale = scale;
+    this.#canvas = document.createElement('canvas');
+    this.#canvas.width = size.width;
+    this.#canvas.height = size.height;
+    const context = context2d(this.#canvas, { willReadFrequently: true });
+    context.fillStyle = '#fff';
+    context.fillRect(0, 0, size.width, size.height);
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(picture.source, 0, 0, size.width, size.height);
+    this.pixels = context.getImageData(0, 0, size.width, size.height);
+  }
+
+  /** As large as the result, with its pixels as the squares that they are. */
+  draw(context: CanvasRenderingContext2D, zoom: number): void {
+    context.imageSmoothingEnabled = zoom * this.#scale < 1;
+    context.drawImage(this.#canvas, 0, 0, this.width * this.#scale, this.height * this.#scale);
+  }
+}

@@ -1,0 +1,161 @@
+import type { OpenDevice } from '../device.ts';
+import { find } from '../page.ts';
+import { bilinearLayer, HALO, type Scale } from './bilinear.ts';
+import { ROUNDING_BOUND, type SampleCheck } from './sample-check.ts';
+import type { Size } from './view-transform.ts';
+
+export interface Finished {
+  readonly opened: OpenDevice;
+  readonly milliseconds: number;
+  readonly strips: number;
+  readonly check: SampleCheck;
+  readonly result: Size;
+}
+
+const pixels = ({ width, height }: Size): string => `${width} × ${height}`;
+const decimals = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 });
+const whole = new Intl.NumberFormat('en');
+
+function duration(milliseconds: number): string {
+  if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
+  return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
+}
+
+/** Everything that the view says in words and numbers. */
+export class Report {
+  readonly #stage = find('.stage', HTMLElement);
+  readonly #progress = find('.progress', HTMLElement);
+  readonly #status = find('.status', HTMLElement);
+  readonly #problem = find('.problem', HTMLElement);
+  readonly #save = find('.save', HTMLButtonElement);
+
+  picture(name: string, isSample: boolean): void {
+    find('.picture-name', HTMLElement).textContent = isSample ? 'This is a sample.' : `${name}.`;
+    find('.sample', HTMLButtonElement).hidden = isSample;
+  }
+
+  started(): void {
+    this.#stage.setAttribute('aria-busy', 'true');
+    this.#problem.hidden = true;
+    this.#save.disabled = true;
+    this.#status.textContent = 'Upsampling…';
+    this.progress(0);
+    this.#progress.hidden = false;
+    this.#clearFigures('…');
+  }
+
+  device({ name, note }: OpenDevice): void {
+    figure('device', name, note);
+  }
+
+  sizes(picture: Size, input: Size, result: Size, scale: Scale): void {
+    const shrunk = input.width < picture.width;
+    figure(
+      'size',
+      `${pixels(input)} → ${pixels(result)}`,
+      shrunk
+        ? `The picture has ${pixels(picture)} pixels. It was reduced first: the result would not fit in a page.`
+        : '',
+    );
+    explain(input, result, scale);
+  }
+
+  progress(part: number): void {
+    find('progress', HTMLProgressElement, this.#progress).value = part;
+  }
+
+  finished({ opened, milliseconds, strips, check, result }: Finished): void {
+    this.#stop();
+    this.#save.disabled = false;
+    const copies = opened.device === 'cpu' ? '' : ', copies to and from the GPU included';
+    const inStrips = strips > 1 ? `, in ${strips} strips so that the page stays responsive` : '';
+    figure('time', duration(milliseconds), `For the transposed convolution${inStrips}${copies}.`, milliseconds);
+
+    const { largest, count } = check;
+    const samples = `${whole.format(count)} values of the result, taken from all over it, were computed again in 64-bit arithmetic`;
+    const verdict =
+      largest <= ROUNDING_BOUND
+        ? `Rounding to 32 bits explains up to ${decimals.format(ROUNDING_BOUND)}.`
+        : `That is more than rounding explains (${decimals.format(ROUNDING_BOUND)}): something computes wrongly here.`;
+    const value = largest === 0 ? '0' : largest.toFixed(7).replace(/0+$/, '');
+    figure('difference', `${value} of 255 levels`, `${samples}. ${verdict}`, largest);
+    this.#status.textContent = `Done: ${pixels(result)} pixels in ${duration(milliseconds)} on the ${
+      opened.device === 'cpu' ? 'CPU' : 'GPU'
+    }.`;
+  }
+
+  cancelled(): void {
+    this.#stop();
+    this.#clearFigures('–');
+    this.#status.textContent = 'Cancelled. The part that was finished is shown.';
+  }
+
+  /** The enlargement failed. */
+  failed(error: unknown, offerCpu: boolean): void {
+    this.#stop();
+    this.#clearFigures('–');
+    this.#status.textContent = '';
+    this.#say(error, true, offerCpu);
+  }
+
+  /** Something else failed; what is shown stays. */
+  problem(error: unknown): void {
+    this.#say(error, false, false);
+  }
+
+  #say(error: unknown, offerRetry: boolean, offerCpu: boolean): void {
+    find('p', HTMLElement, this.#problem).textContent = plainWords(error);
+    find('.retry', HTMLButtonElement, this.#problem).hidden = !offerRetry;
+    find('.use-cpu', HTMLButtonElement, this.#problem).hidden = !offerCpu;
+    this.#problem.hidden = false;
+  }
+
+  #stop(): void {
+    this.#stage.setAttribute('aria-busy', 'false');
+    this.#progress.hidden = true;
+  }
+
+  #clearFigures(placeholder: string): void {
+    figure('time', placeholder, '');
+    figure('difference', placeholder, '');
+  }
+}
+
+function figure(id: string, text: string, note: string, value?: number): void {
+  const data = find(`#${id}`, HTMLDataElement);
+  data.textContent = text;
+  data.value = value === undefined ? '' : String(value);
+  find(`#${id}-note`, HTMLElement).textContent = note;
+}
+
+const CAUSES: Record<string, string> = {
+  UNSUPPORTED: 'This browser offers the page no GPU that it can use.',
+  OUT_OF_MEMORY: 'The memory did not suffice. A smaller picture or scale may fit.',
+  DEVICE_LOST: 'The GPU was taken away from the page, as happens when its driver restarts or the computer sleeps.',
+  GPU_ERROR: 'The GPU reported an error.',
+};
+
+function plainWords(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error ? String(error.code) : '';
+  const cause = CAUSES[code];
+  return cause ? `${cause} (${error.message})` : error.message;
+}
+
+function explain(input: Size, result: Size, scale: Scale): void {
+  const { kernel, stride, padding } = bilinearLayer(scale);
+  const k = String(kernel);
+  const s = String(stride);
+  const p = String(padding - HALO * scale);
+  find('#explain-text', HTMLElement).textContent =
+    `Each input pixel is multiplied by a patch of ${k} × ${k} weights (the kernel), highest in the middle and falling ` +
+    `off evenly to the sides. The patches are laid down ${s} pixels apart (the stride), so they overlap, and where they ` +
+    `do, they are added. ${p === '1' ? 'One row or column is' : `${p} rows or columns are`} cut off on every side (the padding). ` +
+    'Red, green and blue are enlarged each on its own (the groups). So that the border is not darkened, the ' +
+    'outermost pixels are repeated once outward beforehand.';
+  find('#explain-code', HTMLElement).textContent =
+    `const layer = new ConvTranspose2d(3, 3, ${k}, { stride: ${s}, padding: ${p}, groups: 3, bias: false });\n` +
+    `layer.loadStateDict({ weight: bilinearWeight(3, ${k}) });\n` +
+    'const output = await layer.forward(input);\n' +
+    `// (1, 3, ${input.height}, ${input.width}) → (1, 3, ${result.height}, ${result.width})`;
+}

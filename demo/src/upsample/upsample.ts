@@ -1,0 +1,66 @@
+import { bilinearWeight, ConvTranspose2d, type Device, type HostTensor } from 'webgpu-conv-transpose2d';
+import { bilinearLayer, type Scale } from './bilinear.ts';
+import { CHANNELS, stripToTensor, type Pixels } from './pixels.ts';
+import { planStrips, type Strip } from './strips.ts';
+
+export interface FinishedStrip {
+  readonly strip: Strip;
+  /** (1, 3, scale · rows, scale · width), values 0 to 255. Valid until the next strip is asked for. */
+  readonly output: HostTensor;
+  /** Time of the transposed convolution, copies to and from the device included. */
+  readonly milliseconds: number;
+  readonly index: number;
+  readonly count: number;
+}
+
+/** Small enough that one strip on the page's own thread is no pause that a person notices. */
+const CPU_STRIP_VALUES = 2 ** 18;
+/** 16 MiB of results: the GPU waits little, and turning them into pixels is no pause either. */
+const GPU_STRIP_VALUES = 2 ** 22;
+const BYTES_PER_VALUE = 4;
+
+export function maxStripValues(device: Device): number {
+  if (device === 'cpu') return CPU_STRIP_VALUES;
+  const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+  return Math.min(GPU_STRIP_VALUES, Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / BYTES_PER_VALUE));
+}
+
+function letThePageBreathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** Enlarges a picture strip by strip, top to bottom, and returns to the event loop after each. */
+export async function* upsample(
+  pixels: Pixels,
+  scale: Scale,
+  device: Device,
+  signal: AbortSignal,
+): AsyncGenerator<FinishedStrip> {
+  const { kernel, stride, padding } = bilinearLayer(scale);
+  const { width, height } = pixels;
+  const strips = planStrips({ width, height, channels: CHANNELS, scale, maxOutputValues: maxStripValues(device) });
+  const layer = new ConvTranspose2d(CHANNELS, CHANNELS, kernel, {
+    stride,
+    padding,
+    groups: CHANNELS,
+    bias: false,
+    device,
+  });
+  try {
+    layer.loadStateDict({ weight: bilinearWeight(CHANNELS, kernel) });
+    let prepared = '';
+    for (const [index, strip] of strips.entries()) {
+      signal.throwIfAborted();
+      const input = stripToTensor(pixels, strip);
+      if (input.shape.join() !== prepared) await layer.prepare(input.shape, { signal });
+      prepared = input.shape.join();
+      const start = performance.now();
+      const output = await layer.forward(input, { signal });
+      const milliseconds = performance.now() - start;
+      yield { strip, output, milliseconds, index, count: strips.length };
+      await letThePageBreathe();
+    }
+  } finally {
+    layer.destroy();
+  }
+}
