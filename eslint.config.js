@@ -26,7 +26,8 @@ const gpuConstructors =
   '/^(createBuffer|createShaderModule|createBindGroup|createBindGroupLayout|createPipelineLayout|createComputePipeline|createComputePipelineAsync|createCommandEncoder|createQuerySet|createTexture|requestAdapter|beginComputePass|dispatchWorkgroups|mapAsync|writeBuffer)$/';
 
 export default defineConfig(
-  globalIgnores(['**/dist/', '**/build/', '.cache/', 'node_modules/']),
+  // AssemblyScript has TypeScript's looks and other types: asc checks it.
+  globalIgnores(['**/dist/', '**/build/', '.cache/', 'node_modules/', 'assembly/', 'src/cpu/wasm-binary.ts']),
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,

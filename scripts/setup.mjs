@@ -1,5 +1,6 @@
 /**
- * Makes a fresh clone ready: installs the locked dependencies when they are missing or not the lock file's.
+ * Makes a fresh clone ready: installs the locked dependencies when they are missing or not the lock file's, and builds
+ * what git does not keep.
  * Uses Node's own modules alone, for it runs before anything is installed.
  */
 import { spawnSync } from 'node:child_process';
@@ -19,8 +20,14 @@ function wanted() {
   return `${createHash('sha256').update(lock).digest('hex')} ${process.platform}-${process.arch}`;
 }
 
-/** Installs what `package-lock.json` names, unless it is there already. */
-export function setUp() {
+/** Installs what `package-lock.json` names and compiles the CPU path's WebAssembly, unless that is done already. */
+export async function setUp() {
+  install();
+  const { buildAssembly } = await import('./build-assembly.mjs');
+  await buildAssembly();
+}
+
+function install() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < 20 || (major === 20 && minor < 19)) {
     throw new Error(`Node 20.19 or newer is needed; this is ${process.versions.node}.`);
@@ -52,4 +59,4 @@ export function isMain(url) {
   return process.argv[1] !== undefined && fileURLToPath(url) === process.argv[1];
 }
 
-if (isMain(import.meta.url)) setUp();
+if (isMain(import.meta.url)) await setUp();

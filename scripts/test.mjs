@@ -95,7 +95,7 @@ function tests(project, env = {}) {
 }
 
 const start = performance.now();
-setUp();
+await setUp();
 mkdirSync(reports, { recursive: true });
 
 const outcomes = await Promise.all([
