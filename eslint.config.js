@@ -51,6 +51,8 @@ export default defineConfig(
       // Counted loops are how kernels are written.
       '@typescript-eslint/prefer-for-of': 'off',
       eqeqeq: 'error',
+      // An underscore names a parameter that an interface asks for and this implementation has no use for.
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
       // noUncheckedIndexedAccess makes every array element possibly undefined; loops over known sizes know better.
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
