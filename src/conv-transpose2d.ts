@@ -25,7 +25,7 @@ import type {
   Plan,
   StateDict,
 } from './types.ts';
-import { checkGpuTensor, tensorBytes } from './webgpu/buffers.ts';
+import { checkGpuTensor, emptyTensor } from './webgpu/buffers.ts';
 import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
 import { GpuLayer } from './webgpu/layer.ts';
 import { lossOf } from './webgpu/scopes.ts';
@@ -78,7 +78,7 @@ export class ConvTranspose2d {
    * by a pass that is submitted at once, so they may be changed or destroyed afterwards.
    * @throws ConvTranspose2dError INVALID_ARGUMENT, DESTROYED; NOT_READY for GPU tensors while no device is known
    */
-  loadStateDict(state: StateDict<HostTensor> | StateDict<GpuTensor> | StateDict<HostTensor | GpuTensor>): void {
+  loadStateDict(state: StateDict<HostTensor | GpuTensor>): void {
     this.#checkAlive();
     if (typeof state !== 'object' || (state as unknown) === null)
       throw invalid('state', state, 'it must be { weight, bias? }');
@@ -186,10 +186,7 @@ export class ConvTranspose2d {
     const { outputShape } = layerPlan.plan;
     let to: Required<GpuTensor>;
     if (output === undefined) {
-      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-      const size = Math.max(4, tensorBytes(outputShape, dtype));
-      const buffer = device.createBuffer({ label: 'conv-transpose2d output', size, usage });
-      to = { shape: outputShape, buffer, dtype, offset: 0 };
+      to = emptyTensor(device, outputShape, dtype);
     } else {
       to = checkGpuTensor(device, 'output', output, outputShape, dtype);
       if (to.buffer === from.buffer) throw invalid('output buffer', to.buffer, "it must not be the input's");

@@ -1,16 +1,7 @@
 /** The door: options and shapes are checked here, once, and leave as a frozen `Spec`. */
 import { invalid, shown } from './errors.ts';
 import { fullLength } from './geometry.ts';
-import type {
-  Activation,
-  Call,
-  ConvTranspose2dOptions,
-  Device,
-  DType,
-  Layout,
-  LayerOptions,
-  WeightLayout,
-} from './types.ts';
+import type { Activation, Call, ConvTranspose2dOptions, Device, DType, Layout, WeightLayout } from './types.ts';
 
 /** (height, width) */
 export type Size = readonly [height: number, width: number];
@@ -36,6 +27,18 @@ export interface Spec {
 }
 
 const LARGEST = 2 ** 31 - 1;
+const WEIGHT_LAYOUTS = ['IOHW', 'HWOI', 'OHWI'] as const;
+/** In the order of the shaders' ACTIVATION. */
+export const ACTIVATIONS: readonly Activation[] = [
+  'none',
+  'relu',
+  'relu6',
+  'leaky-relu',
+  'sigmoid',
+  'tanh',
+  'gelu',
+  'silu',
+];
 const DEVICES = "'cpu', a GPUDevice, or left out";
 
 const layerOptionNames = [
@@ -126,60 +129,61 @@ export function resolveOptions(
 ): { spec: Spec; device: Device | undefined; seed: number | undefined } {
   const given = record('options', options);
   refuseUnknown(given, constructorNames);
-  const o = given as ConvTranspose2dOptions & LayerOptions;
-  const device = checkDevice(o.device);
-
-  const groups = o.groups === undefined ? 1 : integer('groups', o.groups, 1);
-  const ins = integer('inChannels', inChannels, 1);
-  const outs = integer('outChannels', outChannels, 1);
-  if (ins % groups !== 0) throw invalid('groups', groups, `it must divide inChannels, ${ins}`);
-  if (outs % groups !== 0) throw invalid('groups', groups, `it must divide outChannels, ${outs}`);
-
-  const stride = o.stride === undefined ? ([1, 1] as const) : pair('stride', o.stride, 1);
-  const dilation = o.dilation === undefined ? ([1, 1] as const) : pair('dilation', o.dilation, 1);
-  const outputSize = o.outputSize === undefined ? undefined : pair('outputSize', o.outputSize, 1);
-  const outputPadding = o.outputPadding === undefined ? ([0, 0] as const) : pair('outputPadding', o.outputPadding, 0);
-  for (const axis of [0, 1] as const) {
-    const rule = Math.max(stride[axis], dilation[axis]);
-    if (outputSize === undefined && outputPadding[axis] >= rule) {
-      throw invalid(
-        'outputPadding',
-        outputPadding,
-        `it must be smaller than stride or dilation on each axis: stride is ${shown(stride)}, dilation ${shown(dilation)}`,
-      );
-    }
-  }
-
-  const negativeSlope: unknown = o.negativeSlope === undefined ? 0.01 : o.negativeSlope;
+  // undefined means left out; null does not.
+  const {
+    stride = 1,
+    padding = 0,
+    outputPadding = 0,
+    outputSize,
+    groups = 1,
+    dilation = 1,
+    layout = 'NCHW',
+    weightLayout = 'IOHW',
+    activation = 'none',
+    negativeSlope = 0.01,
+    bias = true,
+    dtype = 'float32',
+    seed,
+  } = given;
+  const device = checkDevice(given['device']);
   if (typeof negativeSlope !== 'number' || !Number.isFinite(negativeSlope)) {
     throw invalid('negativeSlope', negativeSlope, 'it must be a finite number');
   }
-  const bias: unknown = o.bias === undefined ? true : o.bias;
   if (typeof bias !== 'boolean') throw invalid('bias', bias, 'it must be true or false');
 
   const spec: Spec = {
-    inChannels: ins,
-    outChannels: outs,
+    inChannels: integer('inChannels', inChannels, 1),
+    outChannels: integer('outChannels', outChannels, 1),
     kernelSize: pair('kernelSize', kernelSize, 1),
-    stride,
-    padding: o.padding === undefined ? [0, 0, 0, 0] : sides(o.padding),
-    outputPadding,
-    outputSize,
-    groups,
-    dilation,
-    layout: o.layout === undefined ? 'NCHW' : oneOf('layout', o.layout, ['NCHW', 'NHWC']),
-    weightLayout:
-      o.weightLayout === undefined ? 'IOHW' : oneOf('weightLayout', o.weightLayout, ['IOHW', 'HWOI', 'OHWI']),
-    activation:
-      o.activation === undefined
-        ? 'none'
-        : oneOf('activation', o.activation, ['none', 'relu', 'relu6', 'leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu']),
+    stride: pair('stride', stride, 1),
+    padding: sides(padding),
+    outputPadding: pair('outputPadding', outputPadding, 0),
+    outputSize: outputSize === undefined ? undefined : pair('outputSize', outputSize, 1),
+    groups: integer('groups', groups, 1),
+    dilation: pair('dilation', dilation, 1),
+    layout: oneOf('layout', layout, ['NCHW', 'NHWC']),
+    weightLayout: oneOf('weightLayout', weightLayout, WEIGHT_LAYOUTS),
+    activation: oneOf('activation', activation, ACTIVATIONS),
     negativeSlope,
     bias,
-    dtype: o.dtype === undefined ? 'float32' : oneOf('dtype', o.dtype, ['float32', 'float16']),
+    dtype: oneOf('dtype', dtype, ['float32', 'float16']),
   };
-  const seed = o.seed === undefined ? undefined : integer('seed', o.seed, 0);
-  return { spec: Object.freeze(spec), device, seed };
+  for (const channels of ['inChannels', 'outChannels'] as const) {
+    if (spec[channels] % spec.groups !== 0)
+      throw invalid('groups', groups, `it must divide ${channels}, ${spec[channels]}`);
+  }
+  for (const axis of [0, 1] as const) {
+    const allowed = Math.max(spec.stride[axis], spec.dilation[axis]);
+    if (spec.outputSize === undefined && spec.outputPadding[axis] >= allowed) {
+      const sizes = `stride is ${shown(spec.stride)}, dilation ${shown(spec.dilation)}`;
+      throw invalid(
+        'outputPadding',
+        outputPadding,
+        `it must be smaller than stride or dilation on each axis: ${sizes}`,
+      );
+    }
+  }
+  return { spec: Object.freeze(spec), device, seed: seed === undefined ? undefined : integer('seed', seed, 0) };
 }
 
 /** Splits a call's own words off a function's options: `{ …layer options, outputSize, signal, output }`. */
@@ -282,7 +286,7 @@ export function weightExtents(
   layout: unknown,
   groups: unknown,
 ): { inChannels: number; outChannels: number; kernelSize: Size } {
-  const weightLayout = layout === undefined ? 'IOHW' : oneOf('weightLayout', layout, ['IOHW', 'HWOI', 'OHWI']);
+  const weightLayout = oneOf('weightLayout', layout === undefined ? 'IOHW' : layout, WEIGHT_LAYOUTS);
   const order = { IOHW: '(I, O, H, W)', HWOI: '(H, W, O, I)', OHWI: '(O, H, W, I)' }[weightLayout];
   const rule = `it must be ${order}, integers of at least 1, where O = output channels of one group`;
   if (!Array.isArray(shape) || shape.length !== 4 || !shape.every((extent) => isInteger(extent, 1))) {

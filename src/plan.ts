@@ -82,7 +82,7 @@ export interface Part {
   readonly output: Range;
   readonly weight: Range;
   readonly choice: KernelChoice;
-  readonly dispatch: Dispatch;
+  readonly workgroups: Dispatch['workgroups'];
 }
 
 /** How float16 tensors are read and written: by kernels, or by passes of their own around kernels that know float32 alone. */
@@ -225,7 +225,7 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
     ),
     dispatches: [
       ...expand.map((piece) => ({ kernel: 'expand-float16', workgroups: convertDispatch(piece.size) })),
-      ...parts.map((part) => part.dispatch),
+      ...parts.map(({ choice: { kernel }, workgroups }) => ({ kernel, workgroups })),
       ...compress.map((piece) => ({ kernel: 'compress-float16', workgroups: convertDispatch(piece.size) })),
     ],
     usefulFlops:
@@ -427,7 +427,7 @@ function plannedPart(whole: Whole, cut: Cut): Part {
       `the call takes ${choice.workgroups} workgroups, the device allows ${limits.maxComputeWorkgroupsPerDimension}²`,
     );
   }
-  return { problem, input, output, weight, choice, dispatch: { kernel: choice.kernel, workgroups } };
+  return { problem, input, output, weight, choice, workgroups };
 }
 
 /** Pieces of a tensor of elements for the float16 passes: whole alignment units, bindings of 4 bytes an element within the limit. */

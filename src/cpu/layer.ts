@@ -26,11 +26,11 @@ export class CpuLayer {
     this.#bias = state.bias === undefined ? new Float32Array(this.#spec.outChannels) : toFloat32Array(state.bias);
   }
 
-  async prepare(_plan: LayerPlan): Promise<void> {
+  async prepare(): Promise<void> {
     // Nothing is compiled.
   }
 
-  release(_plan: LayerPlan): void {
+  release(): void {
     // Nothing is kept for a plan.
   }
 
@@ -47,7 +47,8 @@ export class CpuLayer {
     const inputValues = toFloat32Array(input);
     for (const { problem } of parts) {
       let began = performance.now();
-      for (const _ of runPlain(problem, this.#spec, inputValues, weight, bias, values)) {
+      const work = runPlain(problem, this.#spec, inputValues, weight, bias, values);
+      while (work.next().done !== true) {
         if (performance.now() - began < SLICE) continue;
         await turn();
         signal?.throwIfAborted();

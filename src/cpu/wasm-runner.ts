@@ -28,6 +28,7 @@ export interface WasmWeights {
 }
 
 interface Exports {
+  touch(a: number, b: number): number;
   fillStrip(
     strip: number,
     planeStride: number,
@@ -130,12 +131,14 @@ function compiled(variant: WasmVariant, shared: boolean): WebAssembly.Module {
   return module;
 }
 
+const TOUCH: number = (globalThis as any).process?.env.TOUCH ?? 0;
 const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high);
 
 /** The module over one memory. It keeps no state between calls, so that each thread may have its own over the same memory. */
 export class WasmRunner {
   readonly memory: WebAssembly.Memory;
   readonly #code: Exports;
+  #i32 = new Int32Array();
 
   /** @param memory with a maximum; shared, if threads are to share it */
   constructor(memory: WebAssembly.Memory, variant: WasmVariant) {
@@ -149,6 +152,7 @@ export class WasmRunner {
     if (first >= end) return;
     const { problem, outer, inner, parts } = plan;
     new Int32Array(this.memory.buffer, addresses.work, plan.tables.length).set(plan.tables);
+    this.#i32 = new Int32Array(this.memory.buffer);
     let filled = -1;
     let gathered = -1;
     for (let job = first; job < end; job++) {
@@ -221,6 +225,7 @@ export class WasmRunner {
       if (rows === 0) continue;
       for (let s = 0; s < inner.stride; s++) {
         const { count, table } = plan.taps[r * inner.stride + s] ?? { count: 0, table: 0 };
+        for (let t = 0; t < TOUCH && t < count; t++) this.#code.touch(weights + (this.#i32[(addresses.work + table * 4) / 4 + 2 * t + 1] ?? 0), problem.inputChannels * 32);
         multiply(
           addresses.work + work.strip,
           plan.stripColumns * 4,

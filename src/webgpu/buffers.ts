@@ -16,6 +16,9 @@ import { inScopes, lossOf } from './scopes.ts';
 export const tensorBytes = (shape: readonly number[], dtype: DType): number =>
   Math.ceil((elementCount(shape) * bytesPerElement(dtype)) / 4) * 4;
 
+/** Of the tensors that are handed to callers. */
+const tensorUsage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+
 /** A buffer with a tensor's values in it; of at least one word, so that it can be bound. */
 export function bufferFrom(device: GPUDevice, label: string, usage: number, bytes: Uint8Array): GPUBuffer {
   const size = Math.max(4, Math.ceil(bytes.byteLength / 4) * 4);
@@ -42,9 +45,20 @@ export function checkFits(device: GPUDevice, name: string, bytes: number): void 
 export function upload(device: GPUDevice, tensor: HostTensor): GpuTensor {
   const { shape, data } = checkHostTensor('tensor', tensor, undefined);
   checkFits(device, 'the tensor', data.byteLength);
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-  const buffer = bufferFrom(device, `conv-transpose2d tensor ${shape.join('×')}`, usage, bytesOf(data));
+  const buffer = bufferFrom(device, `conv-transpose2d tensor ${shape.join('×')}`, tensorUsage(), bytesOf(data));
   return { shape: [...shape], buffer, dtype: dtypeOf(tensor) };
+}
+
+/** A tensor in a new buffer, its values unset. */
+export function emptyTensor(device: GPUDevice, shape: readonly number[], dtype: DType): Required<GpuTensor> {
+  const size = Math.max(4, tensorBytes(shape, dtype));
+  checkFits(device, 'the output', size);
+  const buffer = device.createBuffer({
+    label: `conv-transpose2d tensor ${shape.join('×')}`,
+    size,
+    usage: tensorUsage(),
+  });
+  return { shape, buffer, dtype, offset: 0 };
 }
 
 /**

@@ -1,5 +1,4 @@
 /** A layer on a GPU: packed weights, and what each shape was prepared to. */
-import { ConvTranspose2dError } from '../errors.ts';
 import type { Spec } from '../options.ts';
 import {
   CONVERT_WORKGROUP,
@@ -10,44 +9,27 @@ import {
   weightStrides,
   type Capabilities,
   type LayerPlan,
-  type Range,
 } from '../plan.ts';
 import { unpackWeight } from '../packing.ts';
 import { bytesOf, hostTensorLike } from '../tensors.ts';
-import type { Activation, GpuTensor, HostTensor, StateDict } from '../types.ts';
+import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
 import { bufferFrom, checkFits, readStaging, stage, tensorBytes } from './buffers.ts';
-import { PARAMS_SIZE, residuesSize, writeParams, writeResidues } from './params.ts';
 import { bindGroupLayout, pipelineNow, pipelineSoon, type PipelineRequest } from './pipelines.ts';
 import { inScopes, lossOf } from './scopes.ts';
+import { layOut, type BufferName, type Step, type Steps } from './steps.ts';
 
-const ACTIVATIONS: readonly Activation[] = ['none', 'relu', 'relu6', 'leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu'];
-
-/** A dispatch with everything made but the bind groups that name the caller's tensors. */
-interface Step {
-  readonly request: PipelineRequest;
-  readonly workgroups: readonly [number, number, number];
-  /** What it binds, in order; `input`, `output` and the scratch are known when a call comes. */
-  readonly bindings: readonly Binding[];
-}
-type Binding =
-  | { readonly buffer: GPUBuffer; readonly range: Range }
-  | { readonly tensor: 'input' | 'output' | 'expandedInput' | 'expandedOutput'; readonly range: Range };
-
+/** A plan with everything made but the bind groups, which name the caller's tensors. */
 interface Prepared {
-  readonly layerPlan: LayerPlan;
   readonly steps: readonly Step[];
-  /** Params and residue tables of all steps. */
-  readonly tables: GPUBuffer;
-  readonly scratch: { readonly expandedInput: GPUBuffer; readonly expandedOutput: GPUBuffer } | undefined;
+  /** Tables and scratch. */
+  readonly buffers: ReadonlyMap<BufferName, GPUBuffer>;
   readonly groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string, readonly GPUBindGroup[]>>>;
   /** Whether a caller's encoder has named it. */
   named: boolean;
 }
 
-function letGo({ tables, scratch }: Prepared): void {
-  tables.destroy();
-  scratch?.expandedInput.destroy();
-  scratch?.expandedOutput.destroy();
+function letGo({ buffers }: Prepared): void {
+  for (const buffer of buffers.values()) buffer.destroy();
 }
 
 export class GpuLayer {
@@ -103,7 +85,9 @@ export class GpuLayer {
     );
     const [weightSource, biasSource] = buffers.map((buffer) => (buffer === undefined ? undefined : { buffer }));
     if (weightSource !== undefined) this.#pack(weightSource, biasSource);
-    buffers.forEach((buffer) => buffer?.destroy());
+    buffers.forEach((buffer) => {
+      buffer?.destroy();
+    });
   }
 
   /** The parameters as the layer's own tensors: packing undone on the host. */
@@ -124,7 +108,7 @@ export class GpuLayer {
   /** Makes what a plan needs; pipelines compile without blocking. */
   async prepare(layerPlan: LayerPlan): Promise<void> {
     if (this.#prepared.has(layerPlan) && this.#unpacked === undefined) return;
-    const requests = [this.#packRequest, ...this.#requests(layerPlan)];
+    const requests = [this.#packRequest, ...this.#layOut(layerPlan).steps.map(({ request }) => request)];
     await Promise.all(requests.map((request) => pipelineSoon(this.device, request)));
     await inScopes(this.device, () => {
       this.#packHost();
@@ -164,11 +148,11 @@ export class GpuLayer {
     if (steps.length === 0) return;
     const groups = this.#bindGroups(prepared, input, output);
     const pass = encoder.beginComputePass({ label: 'conv-transpose2d' });
-    steps.forEach(({ request, workgroups }, i) => {
+    for (const [i, { request, workgroups }] of steps.entries()) {
       pass.setPipeline(pipelineNow(this.device, request));
       pass.setBindGroup(0, groups[i]);
       pass.dispatchWorkgroups(...workgroups);
-    });
+    }
     pass.end();
   }
 
@@ -218,22 +202,9 @@ export class GpuLayer {
     this.#bias.destroy();
   }
 
-  #requests({ storage, parts, expand }: LayerPlan): PipelineRequest[] {
-    const { activation, layout } = this.#spec;
-    const shared = { ACTIVATION: ACTIVATIONS.indexOf(activation), CHANNELS_LAST: Number(layout === 'NHWC') };
-    const requests: PipelineRequest[] = [];
-    for (const { choice } of parts) {
-      if (choice.kernel === 'plain')
-        throw new ConvTranspose2dError('UNSUPPORTED', 'a plan for the CPU does not run on a GPU');
-      requests.push({
-        shader: choice.kernel,
-        constants: { ...choice.constants, ...shared },
-        float16: storage === 'float16',
-      });
-    }
-    if (expand.length === 0) return requests;
-    const convert = { constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16: false };
-    return [{ shader: 'expand-float16', ...convert }, ...requests, { shader: 'compress-float16', ...convert }];
+  #layOut(layerPlan: LayerPlan): Steps {
+    const { minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment } = this.device.limits;
+    return layOut(this.#spec, layerPlan, Math.max(minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment));
   }
 
   #prepareNow(layerPlan: LayerPlan): Prepared {
@@ -242,81 +213,18 @@ export class GpuLayer {
     const lost = lossOf(this.device);
     if (lost !== undefined) throw lost;
     const { device } = this;
-    const { parts, storage, expand, compress, convertDispatch } = layerPlan;
-    const { minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment } = device.limits;
-    const alignment = Math.max(minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment);
-
-    // Every table lies in one buffer; `place` gives each its range.
-    let size = 0;
-    const place = (bytes: number): Range => {
-      const range = { offset: size, size: bytes };
-      size = roundUp(size + bytes, alignment);
-      return range;
-    };
-    const computeTables = parts.map(({ problem }) => [place(PARAMS_SIZE), place(residuesSize(problem))] as const);
-    const convertTables = [...expand, ...compress].map(() => place(16));
-    const tables = device.createBuffer({
-      label: 'conv-transpose2d tables',
-      size: Math.max(4, size),
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE,
-      mappedAtCreation: true,
-    });
-    const view = new DataView(tables.getMappedRange());
-    const requests = this.#requests(layerPlan);
-    const [computeInput, computeOutput] =
-      storage === 'expanded' ? (['expandedInput', 'expandedOutput'] as const) : (['input', 'output'] as const);
-
-    const compute = parts.map((part, i): Step => {
-      const [params, residues] = computeTables[i] as (typeof computeTables)[number];
-      writeParams(view, params.offset, part.problem, this.#spec.negativeSlope);
-      writeResidues(view, residues.offset, part.problem);
-      return {
-        request: requests[storage === 'expanded' ? i + 1 : i] as PipelineRequest,
-        workgroups: part.dispatch.workgroups,
-        bindings: [
-          { buffer: tables, range: params },
-          { buffer: tables, range: residues },
-          { tensor: computeInput, range: part.input },
-          { buffer: this.#weight, range: part.weight },
-          { buffer: this.#bias, range: { offset: 0, size: this.#bias.size } },
-          { tensor: computeOutput, range: part.output },
-        ],
-      };
-    });
-    const convert = (pieces: readonly Range[], tensor: 'input' | 'output', at: number): Step[] =>
-      pieces.map((piece, i) => {
-        const params = convertTables[at + i] as Range;
-        view.setUint32(params.offset, piece.size, true);
-        return {
-          request: requests[tensor === 'input' ? 0 : requests.length - 1] as PipelineRequest,
-          workgroups: convertDispatch(piece.size),
-          bindings: [
-            { buffer: tables, range: params },
-            { tensor, range: { offset: 2 * piece.offset, size: roundUp(2 * piece.size, 4) } },
-            {
-              tensor: tensor === 'input' ? 'expandedInput' : 'expandedOutput',
-              range: { offset: 4 * piece.offset, size: 4 * piece.size },
-            },
-          ],
-        };
-      });
-    const steps = [...convert(expand, 'input', 0), ...compute, ...convert(compress, 'output', expand.length)];
-    tables.unmap();
-
-    const scratchBuffer = (label: string, elements: number): GPUBuffer =>
-      device.createBuffer({
-        label: `conv-transpose2d ${label}`,
-        size: Math.max(4, 4 * elements),
-        usage: GPUBufferUsage.STORAGE,
-      });
-    const scratch =
-      storage === 'expanded'
-        ? {
-            expandedInput: scratchBuffer('expanded input', layerPlan.inputElements),
-            expandedOutput: scratchBuffer('expanded output', layerPlan.outputElements),
-          }
-        : undefined;
-    const prepared: Prepared = { layerPlan, steps, tables, scratch, groups: new WeakMap(), named: false };
+    const { steps, tables, scratch } = this.#layOut(layerPlan);
+    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE;
+    const buffers = new Map<BufferName, GPUBuffer>([
+      ['tables', bufferFrom(device, 'conv-transpose2d tables', usage, new Uint8Array(tables))],
+    ]);
+    for (const [name, size] of scratch) {
+      buffers.set(
+        name,
+        device.createBuffer({ label: `conv-transpose2d ${name}`, size, usage: GPUBufferUsage.STORAGE }),
+      );
+    }
+    const prepared: Prepared = { steps, buffers, groups: new WeakMap(), named: false };
     this.#prepared.set(layerPlan, prepared);
     return prepared;
   }
@@ -326,25 +234,23 @@ export class GpuLayer {
     let byOutput = prepared.groups.get(input.buffer);
     if (byOutput === undefined) prepared.groups.set(input.buffer, (byOutput = new WeakMap()));
     let byOffsets = byOutput.get(output.buffer);
-    if (byOffsets === undefined) byOutput.set(output.buffer, (byOffsets = new Map()));
+    if (byOffsets === undefined) byOutput.set(output.buffer, (byOffsets = new Map<string, readonly GPUBindGroup[]>()));
     const key = `${input.offset} ${output.offset}`;
     let groups = byOffsets.get(key);
     if (groups === undefined) {
-      const tensors = {
-        input,
-        output,
-        expandedInput: { buffer: prepared.scratch?.expandedInput, offset: 0 },
-        expandedOutput: { buffer: prepared.scratch?.expandedOutput, offset: 0 },
+      const own = new Map(prepared.buffers).set('weight', this.#weight).set('bias', this.#bias);
+      const resource = ({ name, offset, size }: Step['bindings'][number]): GPUBufferBinding => {
+        if (name === 'input' || name === 'output') {
+          const tensor = name === 'input' ? input : output;
+          return { buffer: tensor.buffer, offset: tensor.offset + offset, size };
+        }
+        return { buffer: own.get(name)!, offset, size };
       };
       groups = prepared.steps.map(({ request, bindings }) =>
         this.device.createBindGroup({
           label: `conv-transpose2d ${request.shader}`,
           layout: bindGroupLayout(this.device, request.shader),
-          entries: bindings.map((bound, binding) => {
-            const { buffer, offset } = 'tensor' in bound ? tensors[bound.tensor] : { ...bound, offset: 0 };
-            if (buffer === undefined) throw new Error('an expanded plan has scratch');
-            return { binding, resource: { buffer, offset: offset + bound.range.offset, size: bound.range.size } };
-          }),
+          entries: bindings.map((bound, binding) => ({ binding, resource: resource(bound) })),
         }),
       );
       byOffsets.set(key, groups);

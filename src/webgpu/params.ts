@@ -52,8 +52,8 @@ const RESIDUE_WORDS = 5;
 export const residuesSize = ({ rows, columns }: Problem): number =>
   4 * RESIDUE_WORDS * (rows.residues.length + columns.residues.length);
 
-/** Writes a problem's Params at `offset`. */
-export function writeParams(view: DataView, offset: number, problem: Problem, negativeSlope: number): void {
+/** Writes a problem's Params. */
+export function writeParams(view: DataView, problem: Problem, negativeSlope: number): void {
   const { rows, columns, input, output, weight, bias } = problem;
   const values: Record<Exclude<ParamName, 'negative_slope'>, readonly number[]> = {
     input_stride: [input.batch, input.channel, input.row, input.column],
@@ -82,14 +82,16 @@ export function writeParams(view: DataView, offset: number, problem: Problem, ne
     finishes: [Number(problem.finishes)],
   };
   for (const [name, numbers] of Object.entries(values) as [ParamName, readonly number[]][]) {
-    numbers.forEach((value, i) => view.setUint32(offset + paramOffsets[name] + 4 * i, value, true));
+    numbers.forEach((value, i) => {
+      view.setUint32(paramOffsets[name] + 4 * i, value, true);
+    });
   }
-  view.setFloat32(offset + paramOffsets.negative_slope, negativeSlope, true);
+  view.setFloat32(paramOffsets.negative_slope, negativeSlope, true);
 }
 
-/** Writes the residue tables of both axes at `offset`. */
-export function writeResidues(view: DataView, offset: number, { rows, columns }: Problem): void {
-  let at = offset;
+/** Writes the residue tables of both axes. */
+export function writeResidues(view: DataView, { rows, columns }: Problem): void {
+  let at = 0;
   const write = (value: number): void => {
     view.setInt32(at, value, true);
     at += 4;

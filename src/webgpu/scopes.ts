@@ -43,11 +43,11 @@ export async function inScopes<T>(device: GPUDevice, segment: () => T): Promise<
     );
   }
   // Popped innermost first: internal, out of memory, validation.
-  const [internal, memory, validation] = caught;
+  const [internal = null, memory = null, validation = null] = caught;
   const lost = lossOf(device);
   if (lost !== undefined) throw lost;
-  if (memory != null) throw new ConvTranspose2dError('OUT_OF_MEMORY', memory.message);
+  if (memory !== null) throw new ConvTranspose2dError('OUT_OF_MEMORY', memory.message);
   const other = validation ?? internal;
-  if (other != null) throw new ConvTranspose2dError('GPU_ERROR', other.message);
+  if (other !== null) throw new ConvTranspose2dError('GPU_ERROR', other.message);
   return result;
 }
