@@ -89,10 +89,3 @@ export function makeProblem(layer: Layer): Problem {
     flops: usefulFlops(layer),
   };
 }
-
-/** The same layer over `times` as many images. */
-export const withBatch = (layer: Layer, times: number): Layer => ({
-  ...layer,
-  name: `${layer.name}@${layer.input[0] * times}`,
-  input: [layer.input[0] * times, layer.input[1], layer.input[2], layer.input[3]],
-});

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { ensureBrowser } from '../scripts/browser.mjs';
 import { root } from '../scripts/setup.mjs';
+import { buildDirectOnly, directOnly } from './direct-only.mjs';
 
 const outDir = join(root, '.cache', 'bench', 'page');
 
@@ -16,9 +17,12 @@ export async function libraryConfig() {
 
 export async function buildPage() {
   const { build } = await import('vite');
+  const config = await libraryConfig();
+  await buildDirectOnly(config);
   const pages = join(root, 'bench', 'page');
   await build({
-    ...(await libraryConfig()),
+    ...config,
+    plugins: [...config.plugins, directOnly()],
     root: pages,
     base: './',
     logLevel: 'error',

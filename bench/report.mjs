@@ -69,6 +69,7 @@ export function ratio(race, by, of) {
 /** Who is compared with whom: against the better of several, where there are several. */
 export const comparisons = [
   { name: 'ours-webgpu / better WebGPU peer', by: 'ours-webgpu', of: ['ort-webgpu', 'tfjs-webgpu'] },
+  { name: 'ours-webgpu / ours-direct', by: 'ours-webgpu', of: ['ours-direct'] },
   { name: 'ours-cpu / ort-wasm', by: 'ours-cpu', of: ['ort-wasm'] },
   { name: 'ours-cpu-output / ort-wasm', by: 'ours-cpu-output', of: ['ort-wasm'] },
   { name: 'ours-cpu-threads / ours-cpu', by: 'ours-cpu-threads', of: ['ours-cpu'] },

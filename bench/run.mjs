@@ -68,7 +68,10 @@ try {
   await page.waitForFunction('globalThis.bench !== undefined');
 
   const all = await page.evaluate(() => bench.contenders);
-  const contenders = options.only === undefined ? all : options.only.split(',').map((name) => name.trim());
+  const contenders =
+    options.only === undefined
+      ? all.filter((name) => name !== 'ours-direct')
+      : options.only.split(',').map((name) => name.trim());
   const unknown = contenders.filter((name) => !all.includes(name));
   if (unknown.length > 0) throw new Error(`--only names '${unknown.join(', ')}'; there are ${all.join(', ')}`);
 

@@ -3,6 +3,7 @@ import type { Contender } from './contender.ts';
 /** Every contender by name, loaded when it is asked for. */
 export const contenders: Readonly<Record<string, () => Promise<Contender>>> = {
   'ours-webgpu': async () => (await import('./ours.ts')).oursWebgpu,
+  'ours-direct': async () => (await import('./ours-direct.ts')).oursDirect,
   'ort-webgpu': async () => (await import('./ort-webgpu.ts')).ortWebgpu,
   'tfjs-webgpu': async () => (await import('./tfjs.ts')).tfjsWebgpu,
   'ours-cpu': async () => (await import('./ours-cpu.ts')).oursCpu,

@@ -1,19 +1,28 @@
-import { ConvTranspose2d, download, requestDevice, upload, type Device, type GpuTensor } from 'webgpu-conv-transpose2d';
+import * as library from 'webgpu-conv-transpose2d';
 import { optionsOf, type Problem } from '../layer.ts';
 import { adapterName, type Contender, type Instance } from './contender.ts';
 
-let gpu: Promise<GPUDevice> | undefined;
+type Library = Pick<typeof library, 'ConvTranspose2d' | 'download' | 'requestDevice' | 'upload'>;
 
-/** The device that the WebGPU contender runs on: a software one is taken too, since its peers take it. */
-export function gpuDevice(): Promise<GPUDevice> {
-  gpu ??= requestDevice({ fallback: 'throw', allowSoftware: true }) as Promise<GPUDevice>;
-  return gpu;
+const devices = new WeakMap<Library, Promise<GPUDevice>>();
+
+/** The device of a contender: a software one is taken too, since the peers take it. */
+export function gpuDevice(ours: Library = library): Promise<GPUDevice> {
+  let device = devices.get(ours);
+  if (!device) {
+    device = ours.requestDevice({ fallback: 'throw', allowSoftware: true }) as Promise<GPUDevice>;
+    devices.set(ours, device);
+  }
+  return device;
 }
 
 /** The layer as a user would make it. */
-export function makeLayer(problem: Problem, device: Device): ConvTranspose2d {
-  const { layer, weight, weightShape } = problem;
-  const made = new ConvTranspose2d(layer.input[1], layer.outChannels, layer.kernelSize, {
+export function makeLayer(
+  { layer, weight, weightShape }: Problem,
+  device: library.Device,
+  ours: Library = library,
+): library.ConvTranspose2d {
+  const made = new ours.ConvTranspose2d(layer.input[1], layer.outChannels, layer.kernelSize, {
     ...optionsOf(layer),
     bias: false,
     device,
@@ -22,13 +31,13 @@ export function makeLayer(problem: Problem, device: Device): ConvTranspose2d {
   return made;
 }
 
-async function createWebgpu(problem: Problem): Promise<Instance> {
-  const device = await gpuDevice();
+async function create(ours: Library, problem: Problem): Promise<Instance> {
+  const device = await gpuDevice(ours);
   const { layer, outputShape } = problem;
-  const made = makeLayer(problem, device);
+  const made = makeLayer(problem, device, ours);
   await made.prepare(layer.input);
-  const input = upload(device, { shape: layer.input, data: problem.input });
-  let output: GpuTensor | undefined;
+  const input = ours.upload(device, { shape: layer.input, data: problem.input });
+  let output: library.GpuTensor | undefined;
   return {
     async run(times) {
       const encoder = device.createCommandEncoder();
@@ -38,7 +47,7 @@ async function createWebgpu(problem: Problem): Promise<Instance> {
     },
     async read() {
       if (!output) throw new Error('read before run');
-      const { data, shape } = await download(device, output);
+      const { data, shape } = await ours.download(device, output);
       if (shape.join() !== outputShape.join()) throw new Error(`shape [${shape.join(', ')}]`);
       return data as Float32Array;
     },
@@ -51,11 +60,14 @@ async function createWebgpu(problem: Problem): Promise<Instance> {
   };
 }
 
-export const oursWebgpu: Contender = {
-  name: 'ours-webgpu',
+/** A build of the library as a contender: tensors stay on the GPU, many calls are recorded into one encoder. */
+export const onWebgpu = (name: string, ours: Library): Contender => ({
+  name,
   settings: ['float32'],
   async adapter() {
-    return adapterName((await gpuDevice()).adapterInfo);
+    return adapterName((await gpuDevice(ours)).adapterInfo);
   },
-  create: createWebgpu,
-};
+  create: (problem) => create(ours, problem),
+});
+
+export const oursWebgpu: Contender = onWebgpu('ours-webgpu', library);

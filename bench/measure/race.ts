@@ -28,6 +28,8 @@ export interface RaceOptions {
   readonly rounds: number;
   /** A sample repeats a run until it takes about this long. */
   readonly sampleMs: number;
+  /** A contender that takes longer for one run is left out. */
+  readonly maxRunMs: number;
   readonly progress: (what: string) => void;
 }
 
@@ -78,7 +80,8 @@ export async function race(layer: Layer, contenders: readonly Contender[], optio
       let instance: Instance | undefined;
       try {
         instance = await contender.create(problem, setting);
-        await instance.run(1);
+        const firstMs = await time(instance, 1);
+        if (firstMs > options.maxRunMs) throw new Error(`left out: one run takes ${(firstMs / 1000).toFixed(0)} s`);
         const { maxError, right } = check(await instance.read(), expected);
         if (!right) {
           failures.push({ ...about, setting, ...none, maxError, error: 'wrong result' });

@@ -26,7 +26,12 @@ const api = {
 
   async race(layer: Layer, names: readonly string[], rounds: number, sampleMs: number): Promise<Race> {
     const racing = await Promise.all(names.map(loadContender));
-    return race(layer, racing, { rounds, sampleMs, progress: (what) => void reportProgress(what) });
+    return race(layer, racing, {
+      rounds,
+      sampleMs,
+      maxRunMs: 60_000,
+      progress: (what) => void reportProgress(what),
+    });
   },
 
   async ceiling(): Promise<Ceiling> {
