@@ -3,5 +3,6 @@
 
 export { activate } from './activation';
 export { interleave } from './interleave';
-export { gatherRow, multiplyPoint, multiplyPositions, multiplyRows } from './multiply';
+export { multiplyPoint, multiplyPositions } from './multiply';
+export { gatherRow, multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows } from './multiply-rows';
 export { fillStrip } from './strip';

@@ -34,6 +34,7 @@ export function multiplyPositions(
 ): void {
   const panelBytes: usize = <usize>channels * PANEL;
   const tapsEnd: usize = taps + ((<usize>tapCount) << 3);
+  for (let tap = taps; tap < tapsEnd; tap += 8) touch(weights + load<i32>(tap, 4), panelBytes);
   const biasA = v128.load(bias);
   const biasB = v128.load(bias, 16);
   for (let row = 0; row < rows; row++) {
@@ -77,6 +78,14 @@ export function multiplyPositions(
     strip += rowStride;
     results += channelStride << 3;
   }
+}
+
+/**
+ * Reads each cache line once. Weights that come from far are first met here, where many reads are under way at once; the
+ * product would wait for a few at a time.
+ */
+function touch(from: usize, bytes: usize): void {
+  for (const end = from + bytes; from < end; from += 64) load<i32>(from);
 }
 
 /** Four positions' channels become four channels' positions. */
@@ -166,92 +175,5 @@ export function multiplyPoint(
     }
     strip += rowStride;
     results += channelStride << 3;
-  }
-}
-
-/**
- * 4 rows × 8 positions, for few output channels: a row is one output channel of one phase, and all phases whose taps fall on
- * the same inputs are rows of one product. Positions run on through the strip's rows, halo included.
- *
- * Weights are [tap][input channel][4 rows] (see `gatherRow`), results [row][position], positions rounded up to 8. Of `taps`
- * only the inputs' offsets are read.
- */
-export function multiplyRows(
-  strip: usize,
-  planeStride: usize,
-  channels: i32,
-  weights: usize,
-  bias: usize,
-  taps: usize,
-  tapCount: i32,
-  positions: i32,
-  results: usize,
-  resultStride: usize,
-): void {
-  const quadBytes: usize = (<usize>channels) << 4;
-  const tapsEnd: usize = taps + ((<usize>tapCount) << 3);
-  for (let position = 0; position < positions; position += 8) {
-    let a0 = v128.load32_splat(bias);
-    let a1 = v128.load32_splat(bias, 4);
-    let a2 = v128.load32_splat(bias, 8);
-    let a3 = v128.load32_splat(bias, 12);
-    let b0 = a0;
-    let b1 = a1;
-    let b2 = a2;
-    let b3 = a3;
-    let w = weights;
-    for (let tap = taps; tap < tapsEnd; tap += 8) {
-      let x: usize = strip + load<i32>(tap);
-      const end = w + quadBytes;
-      do {
-        const xa = v128.load(x);
-        const xb = v128.load(x, 16);
-        let weight = v128.load32_splat(w);
-        a0 = multiplyAdd(weight, xa, a0);
-        b0 = multiplyAdd(weight, xb, b0);
-        weight = v128.load32_splat(w + 4);
-        a1 = multiplyAdd(weight, xa, a1);
-        b1 = multiplyAdd(weight, xb, b1);
-        weight = v128.load32_splat(w + 8);
-        a2 = multiplyAdd(weight, xa, a2);
-        b2 = multiplyAdd(weight, xb, b2);
-        weight = v128.load32_splat(w + 12);
-        a3 = multiplyAdd(weight, xa, a3);
-        b3 = multiplyAdd(weight, xb, b3);
-        x += planeStride;
-        w += 16;
-      } while (w != end);
-    }
-    let target = results;
-    v128.store(target, a0);
-    v128.store(target, b0, 16);
-    target += resultStride;
-    v128.store(target, a1);
-    v128.store(target, b1, 16);
-    target += resultStride;
-    v128.store(target, a2);
-    v128.store(target, b2, 16);
-    target += resultStride;
-    v128.store(target, a3);
-    v128.store(target, b3, 16);
-    strip += 32;
-    results += 32;
-  }
-}
-
-/** Copies one row's weights, `stride` bytes from one input channel to the next, to every fourth place of `target`. */
-export function gatherRow(
-  target: usize,
-  weights: usize,
-  stride: usize,
-  channels: i32,
-  taps: usize,
-  tapCount: i32,
-): void {
-  const tapsEnd: usize = taps + ((<usize>tapCount) << 3);
-  for (let tap = taps; tap < tapsEnd; tap += 8) {
-    let source: usize = weights + load<i32>(tap, 4);
-    const end = target + ((<usize>channels) << 4);
-    for (; target < end; target += 16, source += stride) store<f32>(target, load<f32>(source));
   }
 }

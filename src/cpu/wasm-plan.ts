@@ -40,19 +40,37 @@ interface PlanAxis {
   readonly stride: number;
   /** Positions of each residue: the first has the most. */
   readonly positions: readonly number[];
-  /** The first of the residue's inputs for position 0: where its first tap reads, against the start of the strip. */
-  readonly firstInputs: readonly number[];
-  /** The strip begins at input m + low for the tile's first position m, and exceeds the tile by `halo`. */
+  /** The strip begins at input m + low for the tile's first position m. */
   readonly low: number;
-  readonly halo: number;
+  /** Positions of a tile, and tiles. */
   readonly tile: number;
   readonly tiles: number;
 }
 
-/** Phases whose taps fall on the same inputs: their output channels are rows of one product. */
-export interface RowClass {
+/** Phases that read the same inputs: their output channels are rows of one product. */
+export interface RowFamily {
   readonly phases: readonly number[];
+  /** Positions of a tile, halo included. */
+  readonly positions: number;
+  /** Where its results begin, in bytes from the work's results. */
   readonly results: number;
+  readonly blocks: readonly RowBlock[];
+}
+
+/** Rows that one kernel computes together. */
+export interface RowBlock {
+  readonly first: number;
+  readonly rows: number;
+  /** Where its bias and weights are gathered, in bytes from the work's start. */
+  readonly weights: number;
+}
+
+/** The part of the input that a tile reads: [input channel][row][column]. */
+interface Strip {
+  readonly rows: number;
+  readonly columns: number;
+  readonly planeStride: number;
+  readonly bytes: number;
 }
 
 export interface WasmPlan {
@@ -62,34 +80,23 @@ export interface WasmPlan {
   readonly inner: PlanAxis;
   readonly inputStrides: Strides;
   readonly outputStrides: Strides;
-  /** Output channels that are computed together: 8, or all of them when they are fewer. */
+  /** Output channels that are computed together: 8, or all of a group's when they are fewer. */
   readonly panel: number;
   readonly panels: number;
   /** How many jobs the panels of a tile are split into. */
   readonly parts: number;
   readonly jobs: number;
-  /** Taps of phase (outer residue · inner stride + inner residue): how many, and where their offsets are in `tables`. */
+  /** Of phase outer residue · inner stride + inner residue: how many taps, and the word of `tables` where they begin. */
   readonly taps: readonly { readonly count: number; readonly table: number }[];
-  readonly classes: readonly RowClass[];
-  /** Byte offsets, in 32-bit words: each phase's taps, then where each phase's results are, from word `phaseTable` on. */
+  /** For kernel 'rows'. */
+  readonly families: readonly RowFamily[];
+  /** Byte offsets: each tap's of its first input and its weights, and, from word `phaseTable` on, of each phase's results. */
   readonly tables: Int32Array;
   readonly phaseTable: number;
-  /** Of the results of one channel, in bytes. */
-  readonly resultChannelStride: number;
-  readonly resultRowStride: number;
-  /** Of the results that one multiplication of kernel 'positions' or 'point' writes. */
-  readonly resultPhaseStride: number;
-  readonly stripRows: number;
-  readonly stripColumns: number;
-  readonly planeStride: number;
-  /** The parts of a thread's working memory, in bytes from its start; its first part are the tables. */
-  readonly work: {
-    readonly weights: number;
-    readonly strip: number;
-    readonly results: number;
-    readonly resultsEnd: number;
-    readonly size: number;
-  };
+  readonly strip: Strip;
+  readonly results: Results;
+  /** A thread's working memory, in bytes: the tables are at its start, then gathered weights, strip and results. */
+  readonly work: { readonly strip: number; readonly results: number; readonly size: number };
   /** Bytes of packed weights, and of the bias before them. */
   readonly weightBytes: number;
   readonly biasBytes: number;
@@ -97,267 +104,275 @@ export interface WasmPlan {
 
 /** What a tile's strip and results may take together: half of a small second-level cache. */
 const TILE_BYTES = 256 * 1024;
-/** What a single row's strip may take before it is cut into columns. */
+/** What the strip of a single row of positions may take before the row is cut. */
 const ROW_BYTES = 512 * 1024;
 /** Multiplications of one job, about: a few milliseconds, so that an abort is heard. */
 const JOB_MULTIPLICATIONS = 2 ** 25;
-/** What kernels may read or write beyond the end. */
-const SLACK = 64;
+/** Bytes that kernels may read beyond what they need: 32 positions, and some. */
+const SLACK = 192;
 
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+const most = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b));
+const least = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b));
 
-function strides(layout: Layout, channels: number, height: number, width: number): [Strides, Strides] {
-  const image = channels * height * width;
-  const [channel, row, column] = layout === 'NCHW' ? [height * width, width, 1] : [1, width * channels, channels];
-  return [
-    { image, channel, outer: row, inner: column },
-    { image, channel, outer: column, inner: row },
-  ];
-}
-
-/** The first and the last input that position 0 of any residue reads. */
-function reach(axis: Axis): { low: number; high: number } {
-  const real = axis.residues.filter(({ taps }) => taps > 0);
-  if (real.length === 0) return { low: 0, high: 0 };
-  return {
-    low: Math.min(...real.map(({ taps, firstInput }) => firstInput - (taps - 1) * axis.inputStep)),
-    high: Math.max(...real.map(({ firstInput }) => firstInput)),
-  };
-}
-
-/** Packed weights: [group][panel][kernel row][kernel column][input channel][panel's output channels], after the bias. */
+/** Packed weights: the bias, then [group][panel][kernel row][kernel column][input channel][panel's output channels]. */
 export function packedSize(
   groups: number,
   inputChannels: number,
   outputChannels: number,
   taps: number,
-): {
-  readonly panel: number;
-  readonly panels: number;
-  readonly biasBytes: number;
-  readonly weightBytes: number;
-} {
+): { readonly panel: number; readonly panels: number; readonly biasBytes: number; readonly weightBytes: number } {
   const panel = Math.min(outputChannels, 8);
   const panels = Math.ceil(outputChannels / panel);
   return {
     panel,
     panels,
     biasBytes: groups * panels * 8 * 4,
-    weightBytes: roundUp(groups * panels * taps * inputChannels * panel * 4, SLACK),
+    weightBytes: groups * panels * taps * inputChannels * panel * 4,
   };
+}
+
+function strides(layout: Layout, channels: number, height: number, width: number, swapped: boolean): Strides {
+  const [channel, row, column] = layout === 'NCHW' ? [height * width, width, 1] : [1, width * channels, channels];
+  const [outer, inner] = swapped ? [column, row] : [row, column];
+  return { image: channels * height * width, channel, outer, inner };
+}
+
+/** An axis, seen from a strip. */
+interface Reach {
+  readonly axis: Axis;
+  readonly positions: number;
+  /** The first input that position 0 reads, of all residues. */
+  readonly low: number;
+  /** By how much the inputs of a row of positions exceed it. */
+  readonly halo: number;
+  /** Where, from `low`, the first tap of each residue reads. */
+  readonly origins: readonly number[];
+}
+
+function reachOf(axis: Axis): Reach {
+  const real = axis.residues.filter(({ taps }) => taps > 0);
+  const low = real.length === 0 ? 0 : least(real.map((r) => r.firstInput - (r.taps - 1) * axis.inputStep));
+  const origins = axis.residues.map(({ taps, firstInput }) => (taps > 0 ? firstInput - low : 0));
+  return { axis, positions: axis.residues[0]?.positions ?? 0, low, halo: most(origins), origins };
+}
+
+/** A phase by its residues, with the tap table's facts; `index` is outer residue · inner stride + inner residue. */
+interface PlannedPhase {
+  readonly index: number;
+  readonly taps: readonly [outer: number, inner: number];
+  readonly origin: readonly [outer: number, inner: number];
+}
+
+function phasesOf(outer: Reach, inner: Reach): PlannedPhase[] {
+  return outer.axis.residues.flatMap((a, o) =>
+    inner.axis.residues.map((b, i): PlannedPhase => ({
+      index: o * inner.axis.stride + i,
+      taps: a.taps > 0 && b.taps > 0 ? [a.taps, b.taps] : [0, 0],
+      origin: [outer.origins[o] ?? 0, inner.origins[i] ?? 0],
+    })),
+  );
+}
+
+/** Phases with equally many taps, which read the same inputs, each from its own first position on. */
+interface Family {
+  readonly phases: readonly PlannedPhase[];
+  readonly origin: readonly [outer: number, inner: number];
+  readonly spread: readonly [outer: number, inner: number];
+}
+
+function familiesOf(phases: readonly PlannedPhase[]): Family[] {
+  const families = new Map<string, PlannedPhase[]>();
+  for (const phase of phases) {
+    const key = phase.taps.join();
+    const family = families.get(key);
+    if (family === undefined) families.set(key, [phase]);
+    else family.push(phase);
+  }
+  return [...families.values()].map((members) => {
+    const outer = members.map(({ origin }) => origin[0]);
+    const inner = members.map(({ origin }) => origin[1]);
+    const origin = [least(outer), least(inner)] as const;
+    return { phases: members, origin, spread: [most(outer) - origin[0], most(inner) - origin[1]] };
+  });
+}
+
+/** Rows in blocks of 1 to 4, as few as there can be, and threes rather than a four and a one. */
+export function rowBlocks(rows: number): number[] {
+  if (rows <= 4) return [rows];
+  if (rows === 5) return [3, 2];
+  const fours = Math.floor(rows / 4) - [0, 2, 1, 0][rows % 4]!;
+  return [...Array<number>(fours).fill(4), ...Array<number>((rows - 4 * fours) / 3).fill(3)];
+}
+
+/** How the results of a tile lie in memory. */
+interface Results {
+  readonly channelStride: number;
+  readonly rowStride: number;
+  /** Of what one call of 'positions' or 'point' writes. */
+  readonly phaseStride: number;
+  readonly bytes: number;
+}
+
+/** [inner residue][row][8 channels][column] */
+function panelResults(rows: number, columns: number, innerStride: number): Results {
+  const channelStride = roundUp(columns, 4) * 4;
+  const rowStride = channelStride * 8;
+  return { channelStride, rowStride, phaseStride: rows * rowStride, bytes: innerStride * rows * rowStride };
+}
+
+const familyPositions = ({ spread }: Family, rows: number, columns: number, stripColumns: number): number =>
+  (rows + spread[0] - 1) * stripColumns + columns + spread[1];
+
+/** [family][phase][channel][position], positions as they follow each other in the strip. */
+function rowResults(
+  rows: number,
+  columns: number,
+  stripColumns: number,
+  families: readonly Family[],
+  panel: number,
+): Results {
+  const positions = most(families.map((family) => familyPositions(family, rows, columns, stripColumns)));
+  // The last step of a kernel may write 31 positions too many.
+  const channelStride = (roundUp(positions, 4) + 32) * 4;
+  const count = sum(families.map(({ phases }) => phases.length * panel));
+  return { channelStride, rowStride: stripColumns * 4, phaseStride: 0, bytes: count * channelStride };
 }
 
 /** @param minimumJobs into how many jobs the call should be cut at least, if it is large enough */
 export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
-  const { batch, groups, inputChannels, outputChannels, layout } = problem;
-  const kernelWidth = problem.columns.kernel;
-  const kernelTaps = problem.rows.kernel * kernelWidth;
+  const { batch, groups, inputChannels, outputChannels, layout, rows, columns } = problem;
+  const kernelTaps = rows.kernel * columns.kernel;
   const { panel, panels, biasBytes, weightBytes } = packedSize(groups, inputChannels, outputChannels, kernelTaps);
 
-  const mostPositions = (axis: Axis): number => axis.residues[0]?.positions ?? 0;
-  // The kernels run along the inner axis: it should be the longer one when the width is tiny.
-  const swapped = mostPositions(problem.columns) < 4 && mostPositions(problem.rows) > mostPositions(problem.columns);
-  const [outerAxis, innerAxis] = swapped ? [problem.columns, problem.rows] : [problem.rows, problem.columns];
-  const order = swapped ? 1 : 0;
-  const { rows, columns } = problem;
-  const inputStrides = strides(layout, groups * inputChannels, rows.input, columns.input)[order];
-  const outputStrides = strides(layout, groups * outputChannels, rows.output, columns.output)[order];
-  const kernel = panel < 8 ? 'rows' : mostPositions(innerAxis) === 1 ? 'point' : 'positions';
+  // The kernels run along the inner axis, so where columns are few, it is the rows'.
+  const few = columns.residues[0]?.positions ?? 0;
+  const swapped = few < 4 && (rows.residues[0]?.positions ?? 0) > few;
+  const [outer, inner] = swapped ? [reachOf(columns), reachOf(rows)] : [reachOf(rows), reachOf(columns)];
+  const phases = phasesOf(outer, inner);
+  const kernel = panel < 8 ? 'rows' : inner.positions === 1 ? 'point' : 'positions';
+  const families = kernel === 'rows' ? familiesOf(phases) : [];
 
-  const { low: outerLow, high: outerHigh } = reach(outerAxis);
-  const { low: innerLow, high: innerHigh } = reach(innerAxis);
-  const outerHalo = outerHigh - outerLow;
-  const innerHalo = innerHigh - innerLow;
-  const firstInput = ({ taps, firstInput }: Axis['residues'][number], low: number): number =>
-    taps === 0 ? 0 : firstInput - low;
-  const outerFirst = outerAxis.residues.map((residue) => firstInput(residue, outerLow));
-  const innerFirst = innerAxis.residues.map((residue) => firstInput(residue, innerLow));
-
-  // Rows of phases that share their inputs, by the number of taps on each axis.
-  const members = new Map<string, [outer: number, inner: number][]>();
-  if (kernel === 'rows') {
-    outerAxis.residues.forEach((a, outer) => {
-      innerAxis.residues.forEach((b, inner) => {
-        const key = a.taps === 0 || b.taps === 0 ? 'none' : `${a.taps} ${b.taps}`;
-        members.set(key, [...(members.get(key) ?? []), [outer, inner]]);
-      });
-    });
-  }
-  const span = (first: readonly number[], indices: readonly number[]): { least: number; spread: number } => {
-    const values = indices.map((index) => first[index] ?? 0);
-    const least = Math.min(...values);
-    return { least, spread: Math.max(...values) - least };
-  };
-  const rowClasses = [...members.values()].map((phases) => ({
-    phases,
-    outer: span(
-      outerFirst,
-      phases.map(([outer]) => outer),
-    ),
-    inner: span(
-      innerFirst,
-      phases.map(([, inner]) => inner),
-    ),
-  }));
-
-  /** How strip and results lie for a tile. */
-  const layOut = (tileRows: number, tileColumns: number) => {
-    const stripRows = tileRows + outerHalo;
-    const stripColumns = tileColumns + innerHalo;
+  // The tile: whole rows if they fit, and as many as fit.
+  const layOut = (tileRows: number, tileColumns: number): { strip: Strip; results: Results } => {
+    const stripRows = tileRows + outer.halo;
+    const stripColumns = tileColumns + inner.halo;
     // An odd number of cache lines, so that the channels of one position do not share a set of the cache.
     const planeStride = ((roundUp(stripRows * stripColumns * 4, 64) / 64) | 1) * 64;
-    const stripBytes = inputChannels * planeStride + SLACK;
-    if (kernel === 'rows') {
-      const positions = rowClasses.map(
-        ({ outer, inner }) => (tileRows + outer.spread - 1) * stripColumns + tileColumns + inner.spread,
-      );
-      const resultChannelStride = roundUp(Math.max(...positions), 8) * 4;
-      const rowCount = sum(rowClasses.map(({ phases }) => roundUp(phases.length * panel, 4)));
-      const resultBytes = rowCount * resultChannelStride;
-      const resultRowStride = stripColumns * 4;
-      return {
-        stripRows,
-        stripColumns,
-        planeStride,
-        stripBytes,
-        resultChannelStride,
-        resultRowStride,
-        resultPhaseStride: 0,
-        resultBytes,
-      };
-    }
-    const resultChannelStride = roundUp(tileColumns, 4) * 4;
-    const resultRowStride = resultChannelStride * 8;
-    const resultPhaseStride = tileRows * resultRowStride;
-    const resultBytes = innerAxis.stride * resultPhaseStride;
-    return {
-      stripRows,
-      stripColumns,
-      planeStride,
-      stripBytes,
-      resultChannelStride,
-      resultRowStride,
-      resultPhaseStride,
-      resultBytes,
-    };
+    const strip = { rows: stripRows, columns: stripColumns, planeStride, bytes: inputChannels * planeStride };
+    const results =
+      kernel === 'rows'
+        ? rowResults(tileRows, tileColumns, stripColumns, families, panel)
+        : panelResults(tileRows, tileColumns, inner.axis.stride);
+    return { strip, results };
   };
-
-  const outerPositions = mostPositions(outerAxis);
-  const innerPositions = mostPositions(innerAxis);
-  const stripColumnsAllowed = Math.floor(ROW_BYTES / (4 * inputChannels * (1 + outerHalo))) - innerHalo;
-  const innerTiles = Math.ceil(innerPositions / Math.min(innerPositions, Math.max(16, stripColumnsAllowed)));
-  const innerTile = Math.min(innerPositions, roundUp(Math.ceil(innerPositions / innerTiles), 4));
-  let outerTile = outerPositions;
-  const fits = (rows: number): boolean => {
-    const { stripBytes, resultBytes } = layOut(rows, innerTile);
-    return stripBytes + resultBytes <= TILE_BYTES;
+  const fits = (tileRows: number, tileColumns: number): boolean => {
+    const { strip, results } = layOut(tileRows, tileColumns);
+    return strip.bytes + results.bytes <= TILE_BYTES;
   };
-  while (outerTile > 1 && !fits(outerTile)) outerTile--;
-  const perTileRow = batch * groups * innerTiles;
-  const wanted = Math.ceil(minimumJobs / Math.max(1, perTileRow));
-  let outerTiles = Math.max(
-    Math.ceil(outerPositions / outerTile),
-    panels < wanted ? Math.min(wanted, outerPositions) : 1,
-  );
-  outerTile = Math.ceil(outerPositions / outerTiles);
-  outerTiles = Math.ceil(outerPositions / outerTile);
+  const columnsAllowed = Math.floor(ROW_BYTES / (4 * inputChannels * (1 + outer.halo))) - inner.halo;
+  let innerTiles = Math.ceil(inner.positions / Math.max(16, columnsAllowed));
+  const innerTile = Math.min(inner.positions, roundUp(Math.ceil(inner.positions / innerTiles), 4));
+  innerTiles = Math.ceil(inner.positions / innerTile);
+  let outerTile = outer.positions;
+  while (outerTile > 1 && !fits(outerTile, innerTile)) outerTile--;
+  const wanted = Math.ceil(minimumJobs / Math.max(1, batch * groups * innerTiles));
+  const rowsWanted = panels < wanted ? Math.min(wanted, outer.positions) : 1;
+  outerTile = Math.ceil(outer.positions / Math.max(Math.ceil(outer.positions / outerTile), rowsWanted));
+  const outerTiles = Math.ceil(outer.positions / outerTile);
   const multiplications = outerTile * innerTile * kernelTaps * inputChannels * outputChannels;
-  const parts =
-    kernel === 'rows'
-      ? 1
-      : Math.min(panels, Math.max(Math.ceil(multiplications / JOB_MULTIPLICATIONS), Math.ceil(wanted / outerTiles)));
+  const partsWanted = Math.max(Math.ceil(multiplications / JOB_MULTIPLICATIONS), Math.ceil(wanted / outerTiles));
+  const parts = kernel === 'rows' ? 1 : Math.min(panels, partsWanted);
+  const { strip, results } = layOut(outerTile, innerTile);
 
-  const { stripBytes, resultBytes, ...results } = layOut(outerTile, innerTile);
-  const { stripColumns } = results;
-
-  // The tables of offsets.
+  // The tables: what each tap reads, then where each phase's results are.
   const tables: number[] = [];
   const taps: { count: number; table: number }[] = [];
-  const tapWeights = (axis: Axis, residue: Axis['residues'][number], j: number): number =>
-    residue.firstTap + axis.tapStep * j;
-  outerAxis.residues.forEach((a, outer) => {
-    innerAxis.residues.forEach((b, inner) => {
-      taps.push({ count: a.taps * b.taps, table: tables.length });
-      const rowClass = rowClasses.find(({ phases }) => phases.some(([o, i]) => o === outer && i === inner));
-      // Rows of a class start at the same input; a position of kernel 'positions' is counted from the phase's own first.
-      const outerOrigin = rowClass?.outer.least ?? outerFirst[outer] ?? 0;
-      const innerOrigin = rowClass?.inner.least ?? innerFirst[inner] ?? 0;
-      for (let j = 0; j < a.taps; j++) {
-        for (let l = 0; l < b.taps; l++) {
-          const input = (outerOrigin - j * outerAxis.inputStep) * stripColumns + innerOrigin - l * innerAxis.inputStep;
-          const [tapRow, tapColumn] = [tapWeights(outerAxis, a, j), tapWeights(innerAxis, b, l)];
-          const tap = swapped ? tapColumn * kernelWidth + tapRow : tapRow * kernelWidth + tapColumn;
-          tables.push(input * 4, tap * inputChannels * panel * 4);
-        }
+  const addTaps = ({ index, taps: [J, L] }: PlannedPhase, origin: readonly [number, number]): void => {
+    const a = outer.axis.residues[Math.floor(index / inner.axis.stride)]!;
+    const b = inner.axis.residues[index % inner.axis.stride]!;
+    taps[index] = { count: J * L, table: tables.length };
+    for (let j = 0; j < J; j++) {
+      for (let l = 0; l < L; l++) {
+        const input = (origin[0] - j * outer.axis.inputStep) * strip.columns + origin[1] - l * inner.axis.inputStep;
+        const outerTap = a.firstTap + outer.axis.tapStep * j;
+        const innerTap = b.firstTap + inner.axis.tapStep * l;
+        const tap = swapped ? innerTap * columns.kernel + outerTap : outerTap * columns.kernel + innerTap;
+        tables.push(input * 4, tap * inputChannels * panel * 4);
       }
-    });
-  });
-  const phaseTable = tables.length;
-  const classes: RowClass[] = [];
+    }
+  };
+  const resultTable: number[] = [];
+  const rowFamilies: RowFamily[] = [];
+  let gathered = 0;
   if (kernel === 'rows') {
     let at = 0;
-    for (const { phases, outer, inner } of rowClasses) {
-      classes.push({ phases: phases.map(([o, i]) => o * innerAxis.stride + i), results: at });
-      phases.forEach(([o, i], index) => {
-        const position = ((outerFirst[o] ?? 0) - outer.least) * stripColumns + (innerFirst[i] ?? 0) - inner.least;
-        tables[phaseTable + o * innerAxis.stride + i] = at + index * panel * results.resultChannelStride + position * 4;
+    for (const family of families) {
+      const count = (family.phases[0]?.taps[0] ?? 0) * (family.phases[0]?.taps[1] ?? 0);
+      let first = 0;
+      const blocks = rowBlocks(family.phases.length * panel).map((blockRows): RowBlock => {
+        const block = { first, rows: blockRows, weights: gathered };
+        first += blockRows;
+        gathered += blockRows * (1 + count * inputChannels) * 4;
+        return block;
       });
-      at += roundUp(phases.length * panel, 4) * results.resultChannelStride;
+      rowFamilies.push({
+        phases: family.phases.map(({ index }) => index),
+        positions: familyPositions(family, outerTile, innerTile, strip.columns),
+        results: at,
+        blocks,
+      });
+      for (const phase of family.phases) {
+        addTaps(phase, family.origin);
+        // Positions are the family's; the phase's own begin later.
+        const later = (phase.origin[0] - family.origin[0]) * strip.columns + phase.origin[1] - family.origin[1];
+        resultTable[phase.index] = at + later * 4;
+        at += panel * results.channelStride;
+      }
     }
   } else {
-    for (let phase = 0; phase < innerAxis.stride; phase++) tables.push(phase * results.resultPhaseStride);
+    for (const phase of phases) {
+      addTaps(phase, phase.origin);
+      resultTable[phase.index] = (phase.index % inner.axis.stride) * results.phaseStride;
+    }
   }
+  const phaseTable = tables.length;
+  const words = Int32Array.from([...tables, ...resultTable]);
 
-  const rowWeights = sum(
-    classes.map(
-      ({ phases }) => roundUp(phases.length * panel, 4) * (1 + (taps[phases[0] ?? 0]?.count ?? 0) * inputChannels),
-    ),
-  );
-  const weightsAt = roundUp(tables.length * 4, SLACK);
-  const stripAt = weightsAt + roundUp(rowWeights * 4, SLACK);
-  const resultsAt = stripAt + roundUp(stripBytes, SLACK);
-  const axisOf = (
-    axis: Axis,
-    firstInputs: number[],
-    low: number,
-    halo: number,
-    tile: number,
-    tiles: number,
-  ): PlanAxis => ({
+  const weightsAt = roundUp(words.byteLength, 64);
+  const stripAt = weightsAt + roundUp(gathered, 64);
+  const resultsAt = stripAt + strip.bytes;
+  const planned = ({ axis, low }: Reach, tile: number, tiles: number): PlanAxis => ({
     input: axis.input,
     output: axis.output,
     stride: axis.stride,
     positions: axis.residues.map(({ positions }) => positions),
-    firstInputs,
     low,
-    halo,
     tile,
     tiles,
   });
   return {
     problem,
     kernel,
-    outer: axisOf(outerAxis, outerFirst, outerLow, outerHalo, outerTile, outerTiles),
-    inner: axisOf(innerAxis, innerFirst, innerLow, innerHalo, innerTile, innerTiles),
-    inputStrides,
-    outputStrides,
+    outer: planned(outer, outerTile, outerTiles),
+    inner: planned(inner, innerTile, innerTiles),
+    inputStrides: strides(layout, groups * inputChannels, rows.input, columns.input, swapped),
+    outputStrides: strides(layout, groups * outputChannels, rows.output, columns.output, swapped),
     panel,
     panels,
     parts,
-    jobs: perTileRow * outerTiles * parts,
+    jobs: batch * groups * outerTiles * innerTiles * parts,
     taps,
-    classes,
-    tables: Int32Array.from(tables),
+    families: rowFamilies.map((family) => ({
+      ...family,
+      blocks: family.blocks.map((block) => ({ ...block, weights: weightsAt + block.weights })),
+    })),
+    tables: words,
     phaseTable,
-    ...results,
-    work: {
-      weights: weightsAt,
-      strip: stripAt,
-      results: resultsAt,
-      resultsEnd: resultsAt + resultBytes,
-      size: resultsAt + resultBytes + SLACK,
-    },
+    strip,
+    results,
+    work: { strip: stripAt, results: resultsAt, size: resultsAt + results.bytes + SLACK },
     weightBytes,
     biasBytes,
   };

@@ -28,7 +28,6 @@ export interface WasmWeights {
 }
 
 interface Exports {
-  touch(a: number, b: number): number;
   fillStrip(
     strip: number,
     planeStride: number,
@@ -46,19 +45,20 @@ interface Exports {
   ): void;
   multiplyPositions: PanelKernel;
   multiplyPoint: PanelKernel;
-  multiplyRows(
-    strip: number,
-    planeStride: number,
-    channels: number,
-    weights: number,
+  multiply1Row: RowKernel;
+  multiply2Rows: RowKernel;
+  multiply3Rows: RowKernel;
+  multiply4Rows: RowKernel;
+  gatherRow(
+    target: number,
+    step: number,
     bias: number,
+    weights: number,
+    stride: number,
+    channels: number,
     taps: number,
     tapCount: number,
-    positions: number,
-    results: number,
-    resultStride: number,
   ): void;
-  gatherRow(target: number, weights: number, stride: number, channels: number, taps: number, tapCount: number): void;
   interleave(
     results: number,
     phases: number,
@@ -89,6 +89,18 @@ type PanelKernel = (
   columns: number,
   results: number,
   channelStride: number,
+) => void;
+
+type RowKernel = (
+  strip: number,
+  planeStride: number,
+  channels: number,
+  weights: number,
+  taps: number,
+  tapCount: number,
+  positions: number,
+  results: number,
+  resultStride: number,
 ) => void;
 
 /** The numbers of assembly/activation.ts. */
@@ -131,20 +143,28 @@ function compiled(variant: WasmVariant, shared: boolean): WebAssembly.Module {
   return module;
 }
 
-const TOUCH: number = (globalThis as any).process?.env.TOUCH ?? 0;
+/** An element that exists. */
+function at<T>(values: readonly T[], index: number): T {
+  const value = values[index];
+  if (value === undefined) throw new RangeError(`no element ${index} of ${values.length}`);
+  return value;
+}
+
 const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high);
 
 /** The module over one memory. It keeps no state between calls, so that each thread may have its own over the same memory. */
 export class WasmRunner {
   readonly memory: WebAssembly.Memory;
   readonly #code: Exports;
-  #i32 = new Int32Array();
+  readonly #rowKernels: readonly RowKernel[];
 
   /** @param memory with a maximum; shared, if threads are to share it */
   constructor(memory: WebAssembly.Memory, variant: WasmVariant) {
     this.memory = memory;
     const shared = typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
     this.#code = new WebAssembly.Instance(compiled(variant, shared), { env: { memory } }).exports as unknown as Exports;
+    const { multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows } = this.#code;
+    this.#rowKernels = [multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows];
   }
 
   /** Runs jobs `first` to `end` − 1 of a plan. */
@@ -152,7 +172,6 @@ export class WasmRunner {
     if (first >= end) return;
     const { problem, outer, inner, parts } = plan;
     new Int32Array(this.memory.buffer, addresses.work, plan.tables.length).set(plan.tables);
-    this.#i32 = new Int32Array(this.memory.buffer);
     let filled = -1;
     let gathered = -1;
     for (let job = first; job < end; job++) {
@@ -162,32 +181,32 @@ export class WasmRunner {
       const outerTile = Math.floor(tile / inner.tiles) % outer.tiles;
       const image = Math.floor(tile / (inner.tiles * outer.tiles));
       const group = image % problem.groups;
-      const at = {
+      const origin: Tile = {
         batch: Math.floor(image / problem.groups),
         group,
         m: outerTile * outer.tile,
         n: innerTile * inner.tile,
       };
-      if (tile !== filled) this.#fill(plan, addresses, at);
+      if (tile !== filled) this.#fill(plan, addresses, origin);
       filled = tile;
       if (plan.kernel === 'rows') {
         if (group !== gathered) this.#gather(plan, addresses, group);
         gathered = group;
-        this.#multiplyRows(plan, addresses, at);
+        this.#multiplyRows(plan, addresses, origin);
       } else {
         const firstPanel = Math.floor((plan.panels * part) / parts);
         const endPanel = Math.floor((plan.panels * (part + 1)) / parts);
-        for (let panel = firstPanel; panel < endPanel; panel++) this.#multiplyPanel(plan, addresses, at, panel);
+        for (let panel = firstPanel; panel < endPanel; panel++) this.#multiplyPanel(plan, addresses, origin, panel);
       }
     }
   }
 
   #fill(plan: WasmPlan, addresses: WasmAddresses, { batch, group, m, n }: Tile): void {
     const { outer, inner, inputStrides, problem } = plan;
-    const top = clamp(-(m + outer.low), 0, plan.stripRows);
-    const bottom = clamp(outer.input - (m + outer.low), top, plan.stripRows);
-    const left = clamp(-(n + inner.low), 0, plan.stripColumns);
-    const right = clamp(inner.input - (n + inner.low), left, plan.stripColumns);
+    const top = clamp(-(m + outer.low), 0, plan.strip.rows);
+    const bottom = clamp(outer.input - (m + outer.low), top, plan.strip.rows);
+    const left = clamp(-(n + inner.low), 0, plan.strip.columns);
+    const right = clamp(inner.input - (n + inner.low), left, plan.strip.columns);
     const source =
       batch * inputStrides.image +
       group * problem.inputChannels * inputStrides.channel +
@@ -195,9 +214,9 @@ export class WasmRunner {
       (n + inner.low + left) * inputStrides.inner;
     this.#code.fillStrip(
       addresses.work + plan.work.strip,
-      plan.planeStride,
-      plan.stripRows,
-      plan.stripColumns,
+      plan.strip.planeStride,
+      plan.strip.rows,
+      plan.strip.columns,
       addresses.input + source * 4,
       problem.inputChannels,
       inputStrides.channel * 4,
@@ -221,24 +240,23 @@ export class WasmRunner {
       index * problem.rows.kernel * problem.columns.kernel * problem.inputChannels * 32;
     const results = addresses.work + work.results;
     for (let r = 0; r < outer.stride; r++) {
-      const rows = clamp((outer.positions[r] ?? 0) - tile.m, 0, outer.tile);
+      const rows = clamp(at(outer.positions, r) - tile.m, 0, outer.tile);
       if (rows === 0) continue;
       for (let s = 0; s < inner.stride; s++) {
-        const { count, table } = plan.taps[r * inner.stride + s] ?? { count: 0, table: 0 };
-        for (let t = 0; t < TOUCH && t < count; t++) this.#code.touch(weights + (this.#i32[(addresses.work + table * 4) / 4 + 2 * t + 1] ?? 0), problem.inputChannels * 32);
+        const { count, table } = at(plan.taps, r * inner.stride + s);
         multiply(
           addresses.work + work.strip,
-          plan.stripColumns * 4,
-          plan.planeStride,
+          plan.strip.columns * 4,
+          plan.strip.planeStride,
           problem.inputChannels,
           weights,
           bias,
           addresses.work + table * 4,
           count,
           rows,
-          clamp((inner.positions[s] ?? 0) - tile.n, 0, inner.tile),
-          results + s * plan.resultPhaseStride,
-          plan.resultChannelStride,
+          clamp(at(inner.positions, s) - tile.n, 0, inner.tile),
+          results + s * plan.results.phaseStride,
+          plan.results.channelStride,
         );
       }
       this.#activate(plan, addresses);
@@ -256,76 +274,61 @@ export class WasmRunner {
     }
   }
 
-  /** Each class's weights and bias, gathered row by row for `multiplyRows`. */
+  /** Each family's bias and weights, gathered block by block as the row kernels read them. */
   #gather(plan: WasmPlan, addresses: WasmAddresses, group: number): void {
-    const { problem, panel } = plan;
-    const floats = new Float32Array(this.memory.buffer);
-    const bias = addresses.weights / 4 + group * 8;
+    const { problem, panel, taps } = plan;
+    const bias = addresses.weights + group * 32;
     const kernelSize = problem.rows.kernel * problem.columns.kernel;
     const weights = addresses.weights + plan.biasBytes + group * kernelSize * problem.inputChannels * panel * 4;
-    let target = addresses.work + plan.work.weights;
-    for (const { phases } of plan.classes) {
-      const rows = phases.length * panel;
-      const { count } = plan.taps[phases[0] ?? 0] ?? { count: 0 };
-      for (let row = 0; row < rows; row += 4) {
-        for (let lane = 0; lane < 4; lane++) {
-          // Rows beyond the last repeat it; nobody reads their results.
-          const real = Math.min(row + lane, rows - 1);
-          const channel = real % panel;
-          const { table } = plan.taps[phases[Math.floor(real / panel)] ?? 0] ?? { table: 0 };
-          floats[target / 4 + lane] = floats[bias + channel] ?? 0;
-          const tapTable = addresses.work + table * 4;
+    for (const { phases, blocks } of plan.families) {
+      for (const block of blocks) {
+        for (let row = 0; row < block.rows; row++) {
+          const channel = (block.first + row) % panel;
+          const { count, table } = at(taps, at(phases, Math.floor((block.first + row) / panel)));
           this.#code.gatherRow(
-            target + 16 + lane * 4,
+            addresses.work + block.weights + row * 4,
+            block.rows * 4,
+            bias + channel * 4,
             weights + channel * 4,
             panel * 4,
             problem.inputChannels,
-            tapTable,
+            addresses.work + table * 4,
             count,
           );
         }
-        target += 16 + count * problem.inputChannels * 16;
       }
     }
   }
 
   #multiplyRows(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): void {
-    const { problem, outer, panel, work } = plan;
-    let weights = addresses.work + work.weights;
-    for (const { phases, results } of plan.classes) {
-      const { count, table } = plan.taps[phases[0] ?? 0] ?? { count: 0, table: 0 };
-      for (let row = 0; row < phases.length * panel; row += 4) {
-        this.#code.multiplyRows(
+    const { problem, outer, panel, work, taps } = plan;
+    for (const { phases, blocks, results, positions } of plan.families) {
+      const { count, table } = at(taps, at(phases, 0));
+      for (const block of blocks) {
+        at(this.#rowKernels, block.rows - 1)(
           addresses.work + work.strip,
-          plan.planeStride,
+          plan.strip.planeStride,
           problem.inputChannels,
-          weights + 16,
-          weights,
+          addresses.work + block.weights,
           addresses.work + table * 4,
           count,
-          plan.resultChannelStride / 4,
-          addresses.work + work.results + results + row * plan.resultChannelStride,
-          plan.resultChannelStride,
+          positions,
+          addresses.work + work.results + results + block.first * plan.results.channelStride,
+          plan.results.channelStride,
         );
-        weights += 16 + count * problem.inputChannels * 16;
       }
     }
     this.#activate(plan, addresses);
     for (let r = 0; r < outer.stride; r++) {
-      const rows = clamp((outer.positions[r] ?? 0) - tile.m, 0, outer.tile);
+      const rows = clamp(at(outer.positions, r) - tile.m, 0, outer.tile);
       this.#store(plan, addresses, tile, r, rows, plan.phaseTable + r * plan.inner.stride, 0, panel);
     }
   }
 
-  #activate({ problem, work }: WasmPlan, addresses: WasmAddresses): void {
+  #activate({ problem, work, results }: WasmPlan, addresses: WasmAddresses): void {
     const kind = ACTIVATIONS[problem.activation];
     if (kind === 0) return;
-    this.#code.activate(
-      addresses.work + work.results,
-      (work.resultsEnd - work.results) / 4,
-      kind,
-      problem.negativeSlope,
-    );
+    this.#code.activate(addresses.work + work.results, results.bytes / 4, kind, problem.negativeSlope);
   }
 
   #store(
@@ -348,8 +351,8 @@ export class WasmRunner {
       addresses.work + plan.work.results,
       addresses.work + table * 4,
       inner.stride,
-      plan.resultChannelStride,
-      plan.resultRowStride,
+      plan.results.channelStride,
+      plan.results.rowStride,
       addresses.output + target * 4,
       outputStrides.channel * 4,
       outer.stride * outputStrides.outer * 4,
