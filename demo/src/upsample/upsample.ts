@@ -14,9 +14,9 @@ export interface FinishedStrip {
 }
 
 /** Small enough that one strip on the page's own thread is no pause that a person notices. */
-const CPU_STRIP_VALUES = 2 ** 18;
-/** 16 MiB of results: the GPU waits little, and turning them into pixels is no pause either. */
-const GPU_STRIP_VALUES = 2 ** 22;
+const CPU_STRIP_VALUES = 2 ** 19;
+/** 8 MiB of results: the GPU waits little, and turning them into pixels is no pause either. */
+const GPU_STRIP_VALUES = 2 ** 21;
 const BYTES_PER_VALUE = 4;
 
 export function maxStripValues(device: Device): number {
@@ -25,11 +25,20 @@ export function maxStripValues(device: Device): number {
   return Math.min(GPU_STRIP_VALUES, Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / BYTES_PER_VALUE));
 }
 
-function letThePageBreathe(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+/** Milliseconds of work after which the page gets its turn: less than a frame. */
+const WORK_SLICE = 12;
+
+/** Makes a function to be awaited between pieces of work; now and then it lets the page draw and answer. */
+function makeBreather(): () => Promise<void> {
+  let since = performance.now();
+  return async () => {
+    if (performance.now() - since < WORK_SLICE) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    since = performance.now();
+  };
 }
 
-/** Enlarges a picture strip by strip, top to bottom, and returns to the event loop after each. */
+/** Enlarges a picture strip by strip, top to bottom, and returns to the event loop in between. */
 export async function* upsample(
   pixels: Pixels,
   scale: Scale,
@@ -46,6 +55,7 @@ export async function* upsample(
     bias: false,
     device,
   });
+  const breathe = makeBreather();
   try {
     layer.loadStateDict({ weight: bilinearWeight(CHANNELS, kernel) });
     let prepared = '';
@@ -58,7 +68,7 @@ export async function* upsample(
       const output = await layer.forward(input, { signal });
       const milliseconds = performance.now() - start;
       yield { strip, output, milliseconds, index, count: strips.length };
-      await letThePageBreathe();
+      await breathe();
     }
   } finally {
     layer.destroy();

@@ -1,0 +1,339 @@
+/** The demo as a visitor uses it, in headless Chromium: what the page shows and saves, compared with the reference. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser, Page } from 'puppeteer';
+import { build, createServer, preview, type PreviewServer, type ViteDevServer } from 'vite';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { bilinearWeight } from 'webgpu-conv-transpose2d';
+import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
+import { bilinearLayer, SCALES, type Scale } from '../../demo/src/upsample/bilinear.ts';
+import { CHANNELS, stripToTensor, type Pixels } from '../../demo/src/upsample/pixels.ts';
+import { ROUNDING_BOUND } from '../../demo/src/upsample/sample-check.ts';
+import { collectPageErrors, launchChromium } from '../support/chromium.ts';
+import { boundsOf } from '../support/tolerance.ts';
+import { encodePng, randomPixels } from './pictures.ts';
+
+const configFile = fileURLToPath(new URL('../../vite.demo.config.ts', import.meta.url));
+const artifacts = fileURLToPath(new URL('../artifacts/', import.meta.url));
+
+let server: ViteDevServer;
+let browser: Browser;
+let files: string;
+let address: string;
+let page: Page;
+let errors: string[];
+
+beforeAll(async () => {
+  // Sources may be edited while tests run; a page must not reload under them.
+  server = await createServer({
+    configFile,
+    logLevel: 'error',
+    server: { port: 0, hmr: false, watch: null },
+  });
+  await server.listen();
+  address = server.resolvedUrls!.local[0]!;
+  browser = await launchChromium({
+    args: ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
+  });
+  files = await mkdtemp(join(tmpdir(), 'demo-test-'));
+});
+
+afterAll(async () => {
+  await browser.close();
+  await server.close();
+  await rm(files, { recursive: true });
+});
+
+afterEach(async () => {
+  await page.close();
+  expect(errors).toEqual([]);
+});
+
+/** Opens the page and waits for its sample picture. */
+async function open(search: string, options: { base?: string; prepare?: (page: Page) => Promise<unknown> } = {}) {
+  page = await browser.newPage();
+  errors = collectPageErrors(page);
+  await page.setViewport({ width: 1280, height: 860 });
+  await options.prepare?.(page);
+  await page.goto((options.base ?? address) + search);
+  await settled();
+}
+
+/** Waits until a picture is shown and nothing runs. */
+async function settled(): Promise<void> {
+  await page.waitForSelector('.stage[aria-busy=false]', { timeout: 120_000 });
+}
+
+const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
+
+/** What `<data>` says to machines. */
+const figure = async (id: string): Promise<number> =>
+  Number(await page.$eval(`data#${id}`, (element) => element.value || 'NaN'));
+
+async function choose(pixels: Pixels, name: string): Promise<void> {
+  const path = join(files, name);
+  await writeFile(path, encodePng(pixels));
+  const input = (await page.$('input[type=file]'))!;
+  await input.uploadFile(path);
+  await page.waitForFunction(
+    (wanted) => document.querySelector('#size')!.textContent.startsWith(wanted),
+    {},
+    `${pixels.width} × ${pixels.height} →`,
+  );
+  await settled();
+}
+
+/** Presses Save and reads the PNG that the page hands out. */
+async function save(): Promise<Pixels> {
+  const { width, height, base64 } = await page.evaluate(async () => {
+    const saved = new Promise<Blob>((resolve) => {
+      const original = URL.createObjectURL.bind(URL);
+      URL.createObjectURL = (blob: Blob) => {
+        resolve(blob);
+        URL.createObjectURL = original;
+        return original(blob);
+      };
+    });
+    document.querySelector<HTMLButtonElement>('.save')!.click();
+    const bitmap = await createImageBitmap(await saved);
+    const { width, height } = bitmap;
+    const context = new OffscreenCanvas(width, height).getContext('2d')!;
+    context.drawImage(bitmap, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    let binary = '';
+    for (let i = 0; i < data.length; i += 4096) binary += String.fromCharCode(...data.subarray(i, i + 4096));
+    return { width, height, base64: btoa(binary) };
+  });
+  return { width, height, data: new Uint8ClampedArray(Buffer.from(base64, 'base64')) };
+}
+
+/** Every colour of `actual` must be the reference's, rounded to a byte. */
+function expectUpsampled(actual: Pixels, pixels: Pixels, scale: Scale): void {
+  const { kernel, stride, padding } = bilinearLayer(scale);
+  const problem = {
+    input: stripToTensor(pixels, { start: 0, end: pixels.height }),
+    weight: bilinearWeight(CHANNELS, kernel),
+    options: { stride, padding, groups: CHANNELS },
+  };
+  const { data } = convTranspose2dReference(problem.input, problem.weight, null, problem.options);
+  const bounds = boundsOf(problem);
+  const plane = actual.width * actual.height;
+  expect([actual.width, actual.height]).toEqual([scale * pixels.width, scale * pixels.height]);
+  for (let i = 0; i < data.length; i++) {
+    const byte = actual.data[4 * (i % plane) + Math.floor(i / plane)]!;
+    const difference = Math.abs(byte - data[i]!);
+    if (!(difference <= 0.5 + bounds[i]!)) throw new Error(`value ${i} is ${byte} instead of ${data[i]}`);
+  }
+}
+
+describe.each([
+  ['webgpu', /^GPU/],
+  ['cpu', /^CPU$/],
+] as const)('on ?device=%s', (device, name) => {
+  test.each(SCALES)('a picture goes in and comes out %i times as large', async (scale) => {
+    await open(`?device=${device}&scale=${scale}`);
+    const pixels = randomPixels(45, 67, scale);
+    await choose(pixels, 'noise.png');
+    expect(await text('#device')).toMatch(name);
+    expect(await text('#size')).toBe(`67 × 45 → ${67 * scale} × ${45 * scale}`);
+    expect(await text('.status')).toContain(device === 'cpu' ? 'on the CPU' : 'on the GPU');
+    expect(await figure('time')).toBeGreaterThan(0);
+    expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+    expect(await text('#difference-note')).toContain('4,096');
+    expectUpsampled(await save(), pixels, scale);
+  });
+
+  test('a full-HD picture is enlarged in strips', async () => {
+    const scale = device === 'cpu' ? 4 : 2;
+    await open(`?device=${device}&scale=${scale}`);
+    await choose(randomPixels(1080, 1920, 5), 'full-hd.png');
+    expect(await text('#size')).toBe(`1920 × 1080 → ${1920 * scale} × ${1080 * scale}`);
+    expect(await text('#time-note')).toMatch(/in \d+ strips/);
+    expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+  });
+});
+
+test('without a hardware GPU the page says so and uses the CPU', async () => {
+  await open('');
+  expect(await text('#device')).toBe('CPU');
+  expect(await text('#device-note')).toMatch(/^No hardware GPU can be used here, so the processor computes\. ./);
+  expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+});
+
+test('a forced GPU that is not there is told in plain words, with a way on', async () => {
+  await open('?device=webgpu', {
+    prepare: (fresh) =>
+      fresh.evaluateOnNewDocument(() => {
+        Object.defineProperty(navigator, 'gpu', { value: undefined });
+      }),
+  });
+  expect(await text('.problem p')).toContain('no GPU that it can use');
+  await page.click('.use-cpu');
+  await page.waitForFunction(() => document.querySelector('.status')!.textContent.startsWith('Done'));
+  expect(await text('#device')).toBe('CPU');
+  expect(await page.$eval('.problem', (element) => (element as HTMLElement).hidden)).toBe(true);
+  expect(new URL(page.url()).search).toBe('?device=cpu');
+});
+
+test('a GPU that is taken away is told in plain words, and another try goes on', async () => {
+  await open('?device=webgpu&scale=2', {
+    prepare: (fresh) =>
+      fresh.evaluateOnNewDocument(() => {
+        const requestAdapter = navigator.gpu.requestAdapter.bind(navigator.gpu);
+        navigator.gpu.requestAdapter = async (options) => {
+          const adapter = await requestAdapter(options);
+          const requestDevice = adapter!.requestDevice.bind(adapter);
+          adapter!.requestDevice = async (descriptor) => {
+            const device = await requestDevice(descriptor);
+            window.addEventListener('take-gpu', () => {
+              device.destroy();
+            });
+            return device;
+          };
+          return adapter;
+        };
+      }),
+  });
+  await page.evaluate(() => window.dispatchEvent(new Event('take-gpu')));
+  await page.click('input[name=scale][value="3"]');
+  await page.waitForFunction(() => !document.querySelector<HTMLElement>('.problem')!.hidden);
+  expect(await text('.problem p')).toContain('The GPU was taken away');
+  await page.click('.retry');
+  await page.waitForFunction(() => document.querySelector('.status')!.textContent.startsWith('Done'));
+  expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+});
+
+test('choices made on the page run again and go into the address', async () => {
+  await open('?device=cpu');
+  await page.click('input[name=scale][value="4"]');
+  await page.waitForFunction(() => document.querySelector('#size')!.textContent.endsWith('1440 × 960'));
+  await settled();
+  expect(new URL(page.url()).searchParams.get('scale')).toBe('4');
+  expect(await text('#explain-code')).toContain('new ConvTranspose2d(3, 3, 8, { stride: 4, padding: 2');
+});
+
+test('a picture can be pasted, dropped and taken with the camera', async () => {
+  await open('?device=cpu&scale=2');
+  const give = (kind: 'paste' | 'drop', pixels: Pixels): Promise<void> =>
+    page.evaluate(
+      async (kind, base64) => {
+        const blob = await (await fetch(`data:image/png;base64,${base64}`)).blob();
+        const data = new DataTransfer();
+        data.items.add(new File([blob], 'given.png', { type: 'image/png' }));
+        const event =
+          kind === 'paste'
+            ? new ClipboardEvent('paste', { clipboardData: data, bubbles: true })
+            : new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
+        document.body.dispatchEvent(event);
+      },
+      kind,
+      encodePng(pixels).toString('base64'),
+    );
+  await give('paste', randomPixels(20, 30, 1));
+  await page.waitForFunction(() => document.querySelector('#size')!.textContent.startsWith('30 × 20'));
+  await give('drop', randomPixels(30, 20, 2));
+  await page.waitForFunction(() => document.querySelector('#size')!.textContent.startsWith('20 × 30'));
+  await page.click('.camera');
+  await page.waitForFunction(() => (document.querySelector('video')?.videoWidth ?? 0) > 0);
+  await page.click('.take');
+  await page.waitForFunction(() => document.querySelector('.picture-name')!.textContent === 'Photo.');
+  await settled();
+  expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+});
+
+test('what is no picture is refused in plain words, and the page goes on', async () => {
+  await open('?device=cpu&scale=2');
+  const path = join(files, 'broken.png');
+  await writeFile(path, 'not a picture');
+  const input = (await page.$('input[type=file]'))!;
+  await input.uploadFile(path);
+  await page.waitForFunction(() => !document.querySelector<HTMLElement>('.problem')!.hidden);
+  expect(await text('.problem p')).toContain('“broken.png” could not be read as a picture');
+  await choose(randomPixels(9, 8, 1), 'tiny.png');
+  expectUpsampled(await save(), randomPixels(9, 8, 1), 2);
+});
+
+test('long work shows progress and can be cancelled', async () => {
+  await open('?device=cpu&scale=4');
+  await page.evaluate(() => {
+    new MutationObserver((_, observer) => {
+      const { value } = document.querySelector('progress')!;
+      if (value === 0 || value > 0.5) return;
+      observer.disconnect();
+      document.querySelector<HTMLButtonElement>('.cancel')!.click();
+    }).observe(document.querySelector('progress')!, { attributes: true });
+  });
+  await choose(randomPixels(1080, 1920, 5), 'full-hd.png');
+  expect(await text('.status')).toContain('Cancelled');
+  expect(await page.$eval('.save', (button) => (button as HTMLButtonElement).disabled)).toBe(true);
+});
+
+test('divider and zoom work with the keyboard, and both sides are drawn', async () => {
+  await open('?device=cpu&scale=2');
+  const white: Pixels = { width: 12, height: 8, data: new Uint8ClampedArray(4 * 96).fill(255) };
+  await choose(white, 'white.png');
+  const middle = (): Promise<number[]> =>
+    page.evaluate(async () => {
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      const canvas = document.querySelector<HTMLCanvasElement>('.viewer canvas')!;
+      const { data } = canvas.getContext('2d')!.getImageData(canvas.width / 2, canvas.height / 2, 1, 1);
+      return [...data];
+    });
+  await page.focus('.divider');
+  for (const [key, value] of [
+    ['ArrowRight', '52'],
+    ['Home', '0'],
+    ['End', '100'],
+  ] as const) {
+    await page.keyboard.press(key);
+    expect(await page.$eval('.divider', (element) => element.getAttribute('aria-valuenow'))).toBe(value);
+    expect(await middle()).toEqual([255, 255, 255, 255]);
+  }
+  await page.focus('.viewer');
+  const fitted = await text('.zoom');
+  await page.keyboard.press('+');
+  expect(await text('.zoom')).not.toBe(fitted);
+  await page.keyboard.press('1');
+  expect(await text('.zoom')).toBe('100 %');
+  await page.keyboard.press('0');
+  expect(await text('.zoom')).toBe(fitted);
+});
+
+test.each([
+  [1280, 'light'],
+  [1280, 'dark'],
+  [390, 'light'],
+  [390, 'dark'],
+] as const)('at %i pixels, %s, nothing is wider than the page', async (width, scheme) => {
+  await open('?device=cpu', {
+    prepare: async (fresh) => {
+      await fresh.setViewport({ width, height: 860, deviceScaleFactor: width < 500 ? 2 : 1 });
+      await fresh.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+    },
+  });
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+  await mkdir(artifacts, { recursive: true });
+  await writeFile(join(artifacts, `demo-${width}-${scheme}.png`), await page.screenshot({ fullPage: true }));
+});
+
+test('the built page works from a folder', async () => {
+  const outDir = join(files, 'site', 'some-folder');
+  await build({ configFile, logLevel: 'error', build: { outDir, emptyOutDir: true } });
+  const site: PreviewServer = await preview({
+    configFile: false,
+    root: join(files, 'site'),
+    logLevel: 'error',
+    build: { outDir: '.' },
+    preview: { port: 0 },
+  });
+  try {
+    await open('?device=cpu&scale=2', { base: new URL('some-folder/index.html', site.resolvedUrls!.local[0]).href });
+    const pixels = randomPixels(20, 30, 3);
+    await choose(pixels, 'noise.png');
+    expectUpsampled(await save(), pixels, 2);
+  } finally {
+    await site.close();
+  }
+});
