@@ -74,10 +74,10 @@ export function attemptOf(entry: ErrorCase): Attempt | undefined {
   }
   if (source.startsWith('BVLC/caffe')) {
     if (name.startsWith('weight blob')) {
-      return ours((device) => {
+      return ours(async (device) => {
         const layer = new ConvTranspose2d(2, 3, 3, { device, bias: false });
         layer.loadStateDict({ weight: zeros([2, 3, 3, 2]) });
-        return layer.forward(zeros([1, 2, 3, 3])).then(({ shape }) => shape);
+        return (await layer.forward(zeros([1, 2, 3, 3]))).shape;
       });
     }
     const attributes = { num_output: 1, kernel_size: 3, ...attrs };

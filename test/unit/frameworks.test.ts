@@ -7,7 +7,7 @@ import { tensorOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
 
 describe('the reference gives the numbers of the conformance cases', () => {
-  test.each(cases.map((entry) => ({ title: `${entry.file}: ${entry.name}`, entry })))('$title', ({ entry }) => {
+  test.each(cases.map((entry) => [`${entry.file}: ${entry.name}`, entry] as const))('%s', (_, entry) => {
     const { input, weight, bias } = operandsOf(entry);
     const resolved = convTranspose2dReference(input, weight, bias, resolvedOptions(entry));
     expect(resolved.shape).toEqual(entry.expected.shape);
@@ -216,9 +216,9 @@ describe('refused, by name', () => {
     ['num_output', importers[5][1], { group: 3 }],
   ];
 
-  test.each(wrong.map(([name, call, more]) => ({ name, call, more, given: JSON.stringify(more) })))(
-    '$given',
-    ({ name, call, more }) => {
+  test.each(wrong.map(([name, call, more]) => [JSON.stringify(more), name, call, more] as const))(
+    '%s',
+    (_, name, call, more) => {
       expect(refusal(() => call(more))).toMatch(new RegExp(`^${name} is `));
     },
   );
