@@ -21,6 +21,17 @@ export function interleave(
   rows: i32,
   columns: i32,
 ): void {
+  for (; channelStride == 4 && channels >= 4; channels -= 4) {
+    let from = results;
+    let to = output;
+    for (let row = 0; row < rows; row++) {
+      interleaveChannels(from, phases, stride, resultChannelStride, to, columnStride, columns);
+      from += resultRowStride;
+      to += rowStride;
+    }
+    results += 4 * resultChannelStride;
+    output += 16;
+  }
   for (let channel = 0; channel < channels; channel++) {
     let from = results;
     let to = output;
@@ -91,4 +102,42 @@ function interleaveQuads(results: usize, phases: usize, stride: i32, output: usi
     }
   }
   return whole;
+}
+
+/** A row of four channels that are neighbours in the output. */
+function interleaveChannels(
+  results: usize,
+  phases: usize,
+  stride: i32,
+  channelStride: usize,
+  output: usize,
+  columnStride: usize,
+  columns: i32,
+): void {
+  const step: usize = columnStride * stride;
+  const end = output + columnStride * columns;
+  for (let r = 0; r < stride; r++) {
+    let source: usize = results + load<i32>(phases + ((<usize>r) << 2));
+    let target = output + columnStride * r;
+    for (; target + 3 * step < end; target += step << 2, source += 16) {
+      const a = v128.load(source);
+      const b = v128.load(source + channelStride);
+      const c = v128.load(source + 2 * channelStride);
+      const d = v128.load(source + 3 * channelStride);
+      const lowAB = zipLow(a, b);
+      const lowCD = zipLow(c, d);
+      const highAB = zipHigh(a, b);
+      const highCD = zipHigh(c, d);
+      v128.store(target, joinLow(lowAB, lowCD));
+      v128.store(target + step, joinHigh(lowAB, lowCD));
+      v128.store(target + 2 * step, joinLow(highAB, highCD));
+      v128.store(target + 3 * step, joinHigh(highAB, highCD));
+    }
+    for (; target < end; target += step, source += 4) {
+      store<f32>(target, load<f32>(source));
+      store<f32>(target, load<f32>(source + channelStride), 4);
+      store<f32>(target, load<f32>(source + 2 * channelStride), 8);
+      store<f32>(target, load<f32>(source + 3 * channelStride), 12);
+    }
+  }
 }

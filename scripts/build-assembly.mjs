@@ -17,12 +17,24 @@ async function compile(relaxed) {
   const { default: asc } = await import('assemblyscript/asc');
   /** @type {Uint8Array | undefined} */
   let binary;
-  const options = ['--runtime', 'stub', '--importMemory', '--noExportMemory', '--maximumMemory', '65536', '--noAssert'];
+  const options = [
+    '--runtime',
+    'stub',
+    '--importMemory',
+    '--noExportMemory',
+    '--maximumMemory',
+    '65536',
+    '--noAssert',
+    '--disableWarning',
+    '112',
+  ];
   const { error } = await asc.main(
     ['assembly/index.ts', '-o', 'module.wasm', '-O3', '--converge', '--enable', 'simd', ...options].concat(
       relaxed ? ['--enable', 'relaxed-simd'] : [],
     ),
     {
+      stdout: process.stdout,
+      stderr: process.stderr,
       readFile: (name, base) => {
         const path = join(root, base === '.' ? '' : base, name);
         return existsSync(path) ? readFileSync(path, 'utf8') : null;

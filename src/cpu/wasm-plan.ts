@@ -6,33 +6,20 @@
  * jobs are independent, and any number of threads may share them.
  */
 import type { Axis } from '../geometry.ts';
-import type { Activation, Layout } from '../types.ts';
+import type { Addresses, Problem } from '../plan.ts';
+import type { Activation } from '../types.ts';
 
-export interface WasmProblem {
-  readonly batch: number;
-  readonly groups: number;
-  /** Of one group. */
-  readonly inputChannels: number;
-  /** Of one group. */
-  readonly outputChannels: number;
-  readonly rows: Axis;
-  readonly columns: Axis;
-  /** Of input and output. */
-  readonly layout: Layout;
+/** A whole problem, begun and finished at once. */
+export interface WasmProblem extends Pick<
+  Problem,
+  'batch' | 'groups' | 'inChannels' | 'outChannels' | 'rows' | 'columns' | 'input' | 'output'
+> {
   readonly activation: Activation;
   readonly negativeSlope: number;
 }
 
 /** The micro-kernels of assembly/multiply.ts. */
 export type WasmKernelName = 'positions' | 'point' | 'rows';
-
-/** Elements from one index to the next. `outer` and `inner` are the axes as the plan orders them. */
-interface Strides {
-  readonly image: number;
-  readonly channel: number;
-  readonly outer: number;
-  readonly inner: number;
-}
 
 interface PlanAxis {
   readonly input: number;
@@ -78,8 +65,9 @@ export interface WasmPlan {
   readonly kernel: WasmKernelName;
   readonly outer: PlanAxis;
   readonly inner: PlanAxis;
-  readonly inputStrides: Strides;
-  readonly outputStrides: Strides;
+  /** Elements from one place to the next along the outer and the inner axis. */
+  readonly inputSteps: readonly [outer: number, inner: number];
+  readonly outputSteps: readonly [outer: number, inner: number];
   /** Output channels that are computed together: 8, or all of a group's when they are fewer. */
   readonly panel: number;
   readonly panels: number;
@@ -119,24 +107,18 @@ const least = (values: readonly number[]): number => values.reduce((a, b) => Mat
 /** Packed weights: the bias, then [group][panel][kernel row][kernel column][input channel][panel's output channels]. */
 export function packedSize(
   groups: number,
-  inputChannels: number,
-  outputChannels: number,
+  inChannels: number,
+  outChannels: number,
   taps: number,
 ): { readonly panel: number; readonly panels: number; readonly biasBytes: number; readonly weightBytes: number } {
-  const panel = Math.min(outputChannels, 8);
-  const panels = Math.ceil(outputChannels / panel);
+  const panel = Math.min(outChannels, 8);
+  const panels = Math.ceil(outChannels / panel);
   return {
     panel,
     panels,
     biasBytes: groups * panels * 8 * 4,
-    weightBytes: groups * panels * taps * inputChannels * panel * 4,
+    weightBytes: groups * panels * taps * inChannels * panel * 4,
   };
-}
-
-function strides(layout: Layout, channels: number, height: number, width: number, swapped: boolean): Strides {
-  const [channel, row, column] = layout === 'NCHW' ? [height * width, width, 1] : [1, width * channels, channels];
-  const [outer, inner] = swapped ? [column, row] : [row, column];
-  return { image: channels * height * width, channel, outer, inner };
 }
 
 /** An axis, seen from a strip. */
@@ -242,14 +224,15 @@ function rowResults(
 
 /** @param minimumJobs into how many jobs the call should be cut at least, if it is large enough */
 export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
-  const { batch, groups, inputChannels, outputChannels, layout, rows, columns } = problem;
+  const { batch, groups, inChannels, outChannels, rows, columns } = problem;
   const kernelTaps = rows.kernel * columns.kernel;
-  const { panel, panels, biasBytes, weightBytes } = packedSize(groups, inputChannels, outputChannels, kernelTaps);
+  const { panel, panels, biasBytes, weightBytes } = packedSize(groups, inChannels, outChannels, kernelTaps);
 
   // The kernels run along the inner axis, so where columns are few, it is the rows'.
   const few = columns.residues[0]?.positions ?? 0;
   const swapped = few < 4 && (rows.residues[0]?.positions ?? 0) > few;
   const [outer, inner] = swapped ? [reachOf(columns), reachOf(rows)] : [reachOf(rows), reachOf(columns)];
+  const steps = ({ row, column }: Addresses): [number, number] => (swapped ? [column, row] : [row, column]);
   const phases = phasesOf(outer, inner);
   const kernel = panel < 8 ? 'rows' : inner.positions === 1 ? 'point' : 'positions';
   const families = kernel === 'rows' ? familiesOf(phases) : [];
@@ -260,7 +243,7 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
     const stripColumns = tileColumns + inner.halo;
     // An odd number of cache lines, so that the channels of one position do not share a set of the cache.
     const planeStride = ((roundUp(stripRows * stripColumns * 4, 64) / 64) | 1) * 64;
-    const strip = { rows: stripRows, columns: stripColumns, planeStride, bytes: inputChannels * planeStride };
+    const strip = { rows: stripRows, columns: stripColumns, planeStride, bytes: inChannels * planeStride };
     const results =
       kernel === 'rows'
         ? rowResults(tileRows, tileColumns, stripColumns, families, panel)
@@ -271,7 +254,7 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
     const { strip, results } = layOut(tileRows, tileColumns);
     return strip.bytes + results.bytes <= TILE_BYTES;
   };
-  const columnsAllowed = Math.floor(ROW_BYTES / (4 * inputChannels * (1 + outer.halo))) - inner.halo;
+  const columnsAllowed = Math.floor(ROW_BYTES / (4 * inChannels * (1 + outer.halo))) - inner.halo;
   let innerTiles = Math.ceil(inner.positions / Math.max(16, columnsAllowed));
   const innerTile = Math.min(inner.positions, roundUp(Math.ceil(inner.positions / innerTiles), 4));
   innerTiles = Math.ceil(inner.positions / innerTile);
@@ -281,7 +264,7 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
   const rowsWanted = panels < wanted ? Math.min(wanted, outer.positions) : 1;
   outerTile = Math.ceil(outer.positions / Math.max(Math.ceil(outer.positions / outerTile), rowsWanted));
   const outerTiles = Math.ceil(outer.positions / outerTile);
-  const multiplications = outerTile * innerTile * kernelTaps * inputChannels * outputChannels;
+  const multiplications = outerTile * innerTile * kernelTaps * inChannels * outChannels;
   const partsWanted = Math.max(Math.ceil(multiplications / JOB_MULTIPLICATIONS), Math.ceil(wanted / outerTiles));
   const parts = kernel === 'rows' ? 1 : Math.min(panels, partsWanted);
   const { strip, results } = layOut(outerTile, innerTile);
@@ -299,7 +282,7 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
         const outerTap = a.firstTap + outer.axis.tapStep * j;
         const innerTap = b.firstTap + inner.axis.tapStep * l;
         const tap = swapped ? innerTap * columns.kernel + outerTap : outerTap * columns.kernel + innerTap;
-        tables.push(input * 4, tap * inputChannels * panel * 4);
+        tables.push(input * 4, tap * inChannels * panel * 4);
       }
     }
   };
@@ -314,7 +297,7 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
       const blocks = rowBlocks(family.phases.length * panel).map((blockRows): RowBlock => {
         const block = { first, rows: blockRows, weights: gathered };
         first += blockRows;
-        gathered += blockRows * (1 + count * inputChannels) * 4;
+        gathered += blockRows * (1 + count * inChannels) * 4;
         return block;
       });
       rowFamilies.push({
@@ -357,8 +340,8 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
     kernel,
     outer: planned(outer, outerTile, outerTiles),
     inner: planned(inner, innerTile, innerTiles),
-    inputStrides: strides(layout, groups * inputChannels, rows.input, columns.input, swapped),
-    outputStrides: strides(layout, groups * outputChannels, rows.output, columns.output, swapped),
+    inputSteps: steps(problem.input),
+    outputSteps: steps(problem.output),
     panel,
     panels,
     parts,

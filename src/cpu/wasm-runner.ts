@@ -1,7 +1,7 @@
 /** Runs the jobs of a plan on the WebAssembly module, synchronously, in whatever thread it is called. */
-import { relaxedSimd, simd, type WasmBinary } from './wasm-binary.ts';
-import { packedSize, type WasmPlan } from './wasm-plan.ts';
 import type { Activation } from '../types.ts';
+import { instantiate, type RowKernel, type WasmExports, type WasmVariant } from './wasm-module.ts';
+import type { WasmPlan } from './wasm-plan.ts';
 
 /** Byte addresses in the module's memory. */
 export interface WasmAddresses {
@@ -12,96 +12,6 @@ export interface WasmAddresses {
   /** `plan.work.size` bytes of a thread's own. */
   readonly work: number;
 }
-
-/** A layer's weights as a user has them: element strides, and the bias. */
-export interface WasmWeights {
-  readonly groups: number;
-  /** Of one group. */
-  readonly inputChannels: number;
-  /** Of one group. */
-  readonly outputChannels: number;
-  readonly kernel: readonly [height: number, width: number];
-  readonly data: ArrayLike<number>;
-  /** Of (all input channels, output channels of one group, height, width), in elements. */
-  readonly strides: readonly [input: number, output: number, row: number, column: number];
-  readonly bias?: ArrayLike<number> | undefined;
-}
-
-interface Exports {
-  fillStrip(
-    strip: number,
-    planeStride: number,
-    rows: number,
-    columns: number,
-    source: number,
-    channels: number,
-    channelStride: number,
-    rowStride: number,
-    columnStride: number,
-    top: number,
-    bottom: number,
-    left: number,
-    right: number,
-  ): void;
-  multiplyPositions: PanelKernel;
-  multiplyPoint: PanelKernel;
-  multiply1Row: RowKernel;
-  multiply2Rows: RowKernel;
-  multiply3Rows: RowKernel;
-  multiply4Rows: RowKernel;
-  gatherRow(
-    target: number,
-    step: number,
-    bias: number,
-    weights: number,
-    stride: number,
-    channels: number,
-    taps: number,
-    tapCount: number,
-  ): void;
-  interleave(
-    results: number,
-    phases: number,
-    stride: number,
-    resultChannelStride: number,
-    resultRowStride: number,
-    output: number,
-    channelStride: number,
-    rowStride: number,
-    columnStride: number,
-    channels: number,
-    rows: number,
-    columns: number,
-  ): void;
-  activate(values: number, count: number, kind: number, negativeSlope: number): void;
-}
-
-type PanelKernel = (
-  strip: number,
-  rowStride: number,
-  planeStride: number,
-  channels: number,
-  weights: number,
-  bias: number,
-  taps: number,
-  tapCount: number,
-  rows: number,
-  columns: number,
-  results: number,
-  channelStride: number,
-) => void;
-
-type RowKernel = (
-  strip: number,
-  planeStride: number,
-  channels: number,
-  weights: number,
-  taps: number,
-  tapCount: number,
-  positions: number,
-  results: number,
-  resultStride: number,
-) => void;
 
 /** The numbers of assembly/activation.ts. */
 const ACTIVATIONS: Record<Activation, number> = {
@@ -115,34 +25,6 @@ const ACTIVATIONS: Record<Activation, number> = {
   silu: 7,
 };
 
-export type WasmVariant = 'simd' | 'relaxed-simd';
-
-const bytes = ({ base64 }: WasmBinary): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-
-/** The best module that this engine takes; undefined without SIMD. */
-export function wasmVariant(): WasmVariant | undefined {
-  if (typeof WebAssembly === 'undefined') return undefined;
-  if (WebAssembly.validate(bytes(relaxedSimd))) return 'relaxed-simd';
-  return WebAssembly.validate(bytes(simd)) ? 'simd' : undefined;
-}
-
-const modules = new Map<string, WebAssembly.Module>();
-
-/** The module, for a memory that is shared or not: nothing but a flag of its import differs. */
-function compiled(variant: WasmVariant, shared: boolean): WebAssembly.Module {
-  const key = `${variant} ${shared}`;
-  let module = modules.get(key);
-  if (module === undefined) {
-    const binary = variant === 'simd' ? simd : relaxedSimd;
-    const code = bytes(binary);
-    if (shared) code[binary.memoryFlags] = 3;
-    module = new WebAssembly.Module(code);
-    modules.set(key, module);
-  }
-  return module;
-}
-
 /** An element that exists. */
 function at<T>(values: readonly T[], index: number): T {
   const value = values[index];
@@ -155,14 +37,13 @@ const clamp = (value: number, low: number, high: number): number => Math.min(Mat
 /** The module over one memory. It keeps no state between calls, so that each thread may have its own over the same memory. */
 export class WasmRunner {
   readonly memory: WebAssembly.Memory;
-  readonly #code: Exports;
+  readonly #code: WasmExports;
   readonly #rowKernels: readonly RowKernel[];
 
-  /** @param memory with a maximum; shared, if threads are to share it */
+  /** @param memory shared, if threads are to share it */
   constructor(memory: WebAssembly.Memory, variant: WasmVariant) {
     this.memory = memory;
-    const shared = typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
-    this.#code = new WebAssembly.Instance(compiled(variant, shared), { env: { memory } }).exports as unknown as Exports;
+    this.#code = instantiate(memory, variant);
     const { multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows } = this.#code;
     this.#rowKernels = [multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows];
   }
@@ -202,26 +83,28 @@ export class WasmRunner {
   }
 
   #fill(plan: WasmPlan, addresses: WasmAddresses, { batch, group, m, n }: Tile): void {
-    const { outer, inner, inputStrides, problem } = plan;
+    const { outer, inner, problem, inputSteps } = plan;
+    const { input } = problem;
     const top = clamp(-(m + outer.low), 0, plan.strip.rows);
     const bottom = clamp(outer.input - (m + outer.low), top, plan.strip.rows);
     const left = clamp(-(n + inner.low), 0, plan.strip.columns);
     const right = clamp(inner.input - (n + inner.low), left, plan.strip.columns);
     const source =
-      batch * inputStrides.image +
-      group * problem.inputChannels * inputStrides.channel +
-      (m + outer.low + top) * inputStrides.outer +
-      (n + inner.low + left) * inputStrides.inner;
+      input.base +
+      batch * input.batch +
+      group * input.group +
+      (m + outer.low + top) * inputSteps[0] +
+      (n + inner.low + left) * inputSteps[1];
     this.#code.fillStrip(
       addresses.work + plan.work.strip,
       plan.strip.planeStride,
       plan.strip.rows,
       plan.strip.columns,
       addresses.input + source * 4,
-      problem.inputChannels,
-      inputStrides.channel * 4,
-      inputStrides.outer * 4,
-      inputStrides.inner * 4,
+      problem.inChannels,
+      input.channel * 4,
+      inputSteps[0] * 4,
+      inputSteps[1] * 4,
       top,
       bottom,
       left,
@@ -237,7 +120,7 @@ export class WasmRunner {
     const weights =
       addresses.weights +
       plan.biasBytes +
-      index * problem.rows.kernel * problem.columns.kernel * problem.inputChannels * 32;
+      index * problem.rows.kernel * problem.columns.kernel * problem.inChannels * 32;
     const results = addresses.work + work.results;
     for (let r = 0; r < outer.stride; r++) {
       const rows = clamp(at(outer.positions, r) - tile.m, 0, outer.tile);
@@ -248,7 +131,7 @@ export class WasmRunner {
           addresses.work + work.strip,
           plan.strip.columns * 4,
           plan.strip.planeStride,
-          problem.inputChannels,
+          problem.inChannels,
           weights,
           bias,
           addresses.work + table * 4,
@@ -269,7 +152,7 @@ export class WasmRunner {
         rows,
         plan.phaseTable,
         firstChannel,
-        Math.min(8, problem.outputChannels - firstChannel),
+        Math.min(8, problem.outChannels - firstChannel),
       );
     }
   }
@@ -279,7 +162,7 @@ export class WasmRunner {
     const { problem, panel, taps } = plan;
     const bias = addresses.weights + group * 32;
     const kernelSize = problem.rows.kernel * problem.columns.kernel;
-    const weights = addresses.weights + plan.biasBytes + group * kernelSize * problem.inputChannels * panel * 4;
+    const weights = addresses.weights + plan.biasBytes + group * kernelSize * problem.inChannels * panel * 4;
     for (const { phases, blocks } of plan.families) {
       for (const block of blocks) {
         for (let row = 0; row < block.rows; row++) {
@@ -291,7 +174,7 @@ export class WasmRunner {
             bias + channel * 4,
             weights + channel * 4,
             panel * 4,
-            problem.inputChannels,
+            problem.inChannels,
             addresses.work + table * 4,
             count,
           );
@@ -308,7 +191,7 @@ export class WasmRunner {
         at(this.#rowKernels, block.rows - 1)(
           addresses.work + work.strip,
           plan.strip.planeStride,
-          problem.inputChannels,
+          problem.inChannels,
           addresses.work + block.weights,
           addresses.work + table * 4,
           count,
@@ -323,6 +206,16 @@ export class WasmRunner {
       const rows = clamp(at(outer.positions, r) - tile.m, 0, outer.tile);
       this.#store(plan, addresses, tile, r, rows, plan.phaseTable + r * plan.inner.stride, 0, panel);
     }
+  }
+
+  /** Float16 bit patterns to float32: `source` may be the second half of `target`. */
+  expandFloat16(target: number, source: number, count: number): void {
+    this.#code.expandFloat16(target, source, count);
+  }
+
+  /** Float32 to float16 bit patterns: `target` may be `source`. */
+  roundToFloat16(target: number, source: number, count: number): void {
+    this.#code.roundToFloat16(target, source, count);
   }
 
   #activate({ problem, work, results }: WasmPlan, addresses: WasmAddresses): void {
@@ -341,12 +234,15 @@ export class WasmRunner {
     firstChannel: number,
     channels: number,
   ): void {
-    const { problem, outer, inner, outputStrides } = plan;
+    const { outer, inner, outputSteps } = plan;
+    const { output } = plan.problem;
     const target =
-      batch * outputStrides.image +
-      (group * problem.outputChannels + firstChannel) * outputStrides.channel +
-      (m * outer.stride + residue) * outputStrides.outer +
-      n * inner.stride * outputStrides.inner;
+      output.base +
+      batch * output.batch +
+      group * output.group +
+      firstChannel * output.channel +
+      (m * outer.stride + residue) * outputSteps[0] +
+      n * inner.stride * outputSteps[1];
     this.#code.interleave(
       addresses.work + plan.work.results,
       addresses.work + table * 4,
@@ -354,9 +250,9 @@ export class WasmRunner {
       plan.results.channelStride,
       plan.results.rowStride,
       addresses.output + target * 4,
-      outputStrides.channel * 4,
-      outer.stride * outputStrides.outer * 4,
-      outputStrides.inner * 4,
+      output.channel * 4,
+      outer.stride * outputSteps[0] * 4,
+      outputSteps[1] * 4,
       channels,
       rows,
       Math.min(inner.output - n * inner.stride, inner.tile * inner.stride),
@@ -370,39 +266,4 @@ interface Tile {
   readonly group: number;
   readonly m: number;
   readonly n: number;
-}
-
-/**
- * Weights as the module reads them: the bias, 8 numbers a panel, then [group][panel][kernel row][kernel column][input channel][8
- * output channels], or as many as a group has when they are fewer. It depends neither on stride nor on dilation nor on sizes.
- */
-export function packWeights(weights: WasmWeights): Float32Array<ArrayBuffer> {
-  const { groups, inputChannels, outputChannels, data, bias } = weights;
-  const [height, width] = weights.kernel;
-  const [inputStride, outputStride, rowStride, columnStride] = weights.strides;
-  const { panel, panels, biasBytes, weightBytes } = packedSize(groups, inputChannels, outputChannels, height * width);
-  const packed = new Float32Array((biasBytes + weightBytes) / 4);
-  let at = biasBytes / 4;
-  for (let group = 0; group < groups; group++) {
-    for (let p = 0; p < panels; p++) {
-      const first = p * panel;
-      const channels = Math.min(panel, outputChannels - first);
-      for (let o = 0; bias !== undefined && o < channels; o++) {
-        packed[(group * panels + p) * 8 + o] = bias[group * outputChannels + first + o] ?? 0;
-      }
-      for (let row = 0; row < height; row++) {
-        for (let column = 0; column < width; column++) {
-          for (let i = 0; i < inputChannels; i++, at += panel) {
-            const from =
-              (group * inputChannels + i) * inputStride +
-              first * outputStride +
-              row * rowStride +
-              column * columnStride;
-            for (let o = 0; o < channels; o++) packed[at + o] = data[from + o * outputStride] ?? 0;
-          }
-        }
-      }
-    }
-  }
-  return packed;
 }

@@ -1,0 +1,37 @@
+/** Weights as the WebAssembly module reads them. */
+import type { Spec } from '../options.ts';
+import { weightStrides } from '../plan.ts';
+import { packedSize } from './wasm-plan.ts';
+
+/**
+ * The bias, 8 numbers a panel, then [group][panel][kernel row][kernel column][input channel][8 output channels], or as many as a
+ * group has when they are fewer. It depends neither on stride nor on dilation nor on sizes.
+ *
+ * @param weight in the spec's weight layout
+ */
+export function packForWasm(spec: Spec, weight: Float32Array, bias?: Float32Array): Float32Array<ArrayBuffer> {
+  const { i, o, h, w } = weightStrides(spec);
+  const [height, width] = spec.kernelSize;
+  const inChannels = spec.inChannels / spec.groups;
+  const outChannels = spec.outChannels / spec.groups;
+  const { panel, panels, biasBytes, weightBytes } = packedSize(spec.groups, inChannels, outChannels, height * width);
+  const packed = new Float32Array((biasBytes + weightBytes) / 4);
+  let at = biasBytes / 4;
+  for (let group = 0; group < spec.groups; group++) {
+    for (let p = 0; p < panels; p++) {
+      const first = p * panel;
+      const channels = Math.min(panel, outChannels - first);
+      const from = group * outChannels + first;
+      if (bias !== undefined) packed.set(bias.subarray(from, from + channels), (group * panels + p) * 8);
+      for (let row = 0; row < height; row++) {
+        for (let column = 0; column < width; column++) {
+          let source = group * inChannels * i + first * o + row * h + column * w;
+          for (let q = 0; q < inChannels; q++, at += panel, source += i) {
+            for (let c = 0; c < channels; c++) packed[at + c] = weight[source + c * o] ?? NaN;
+          }
+        }
+      }
+    }
+  }
+  return packed;
+}
