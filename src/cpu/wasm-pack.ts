@@ -4,8 +4,7 @@ import { weightStrides } from '../plan.ts';
 import { packedSize } from './wasm-plan.ts';
 
 /**
- * The bias, 8 numbers a panel, then [group][panel][kernel row][kernel column][input channel][8 output channels], or as many as a
- * group has when they are fewer. It depends neither on stride nor on dilation nor on sizes.
+ * The bias, then [group][panel][kernel row][kernel column][input channel][output channel of the panel]; see `packedSize`. It depends neither on stride nor on dilation nor on sizes.
  *
  * @param weight in the spec's weight layout
  */
@@ -22,7 +21,7 @@ export function packForWasm(spec: Spec, weight: Float32Array, bias?: Float32Arra
       const first = p * panel;
       const channels = Math.min(panel, outChannels - first);
       const from = group * outChannels + first;
-      if (bias !== undefined) packed.set(bias.subarray(from, from + channels), (group * panels + p) * 8);
+      if (bias !== undefined) packed.set(bias.subarray(from, from + channels), (group * panels + p) * panel);
       for (let row = 0; row < height; row++) {
         for (let column = 0; column < width; column++) {
           let source = group * inChannels * i + first * o + row * h + column * w;

@@ -5,7 +5,7 @@
  * strip, to stay in a core's second-level cache. A job is one tile of one image and group, for some of its output channels;
  * jobs are independent, and any number of threads may share them.
  */
-import type { Axis } from '../geometry.ts';
+import type { Axis, Residue } from '../geometry.ts';
 import type { Addresses, Problem } from '../plan.ts';
 import type { Activation } from '../types.ts';
 
@@ -21,17 +21,18 @@ export interface WasmProblem extends Pick<
 /** The micro-kernels of assembly/multiply.ts. */
 export type WasmKernelName = 'positions' | 'point' | 'rows';
 
-interface PlanAxis {
+export interface PlanAxis {
   readonly input: number;
   readonly output: number;
   readonly stride: number;
   /** Positions of each residue: the first has the most. */
   readonly positions: readonly number[];
-  /** The strip begins at input m + low for the tile's first position m. */
-  readonly low: number;
-  /** Positions of a tile, and tiles. */
+  /** A tile that starts at t covers the positions m of a residue with t ≤ m + shift < t + tile. */
+  readonly shifts: readonly number[];
   readonly tile: number;
   readonly tiles: number;
+  /** Its strip begins at input t + low. */
+  readonly low: number;
 }
 
 /** Phases that read the same inputs: their output channels are rows of one product. */
@@ -90,10 +91,16 @@ export interface WasmPlan {
   readonly biasBytes: number;
 }
 
-/** What a tile's strip and results may take together: half of a small second-level cache. */
-const TILE_BYTES = 256 * 1024;
-/** What the strip of a single row of positions may take before the row is cut. */
-const ROW_BYTES = 512 * 1024;
+/** How a call is cut. */
+export interface WasmCuts {
+  /** Into how many jobs at least, if it is large enough. Default 1. */
+  readonly minimumJobs?: number;
+  /** What a tile's strip and results may take together. Default 256 KiB, half of a small second-level cache. */
+  readonly tileBytes?: number;
+  /** What the strip of a single row of positions may take before the row is cut. Default 512 KiB. */
+  readonly rowBytes?: number;
+}
+
 /** Multiplications of one job, about: a few milliseconds, so that an abort is heard. */
 const JOB_MULTIPLICATIONS = 2 ** 25;
 /** Bytes that kernels may read beyond what they need: 32 positions, and some. */
@@ -111,36 +118,53 @@ export function packedSize(
   outChannels: number,
   taps: number,
 ): { readonly panel: number; readonly panels: number; readonly biasBytes: number; readonly weightBytes: number } {
-  const panel = Math.min(outChannels, 8);
+  // Up to 12 output channels are computed by rows, which wastes none; more in panels of 8.
+  const panel = outChannels <= 12 ? outChannels : 8;
   const panels = Math.ceil(outChannels / panel);
   return {
     panel,
     panels,
-    biasBytes: groups * panels * 8 * 4,
+    biasBytes: groups * panels * panel * 4,
     weightBytes: groups * panels * taps * inChannels * panel * 4,
   };
 }
 
-/** An axis, seen from a strip. */
+/** An axis, as tiles and strips see it. */
 interface Reach {
   readonly axis: Axis;
-  readonly positions: number;
-  /** The first input that position 0 reads, of all residues. */
+  /** Of `PlanAxis`. */
+  readonly shifts: readonly number[];
   readonly low: number;
-  /** By how much the inputs of a row of positions exceed it. */
+  /** How many m + shift there are. */
+  readonly extent: number;
+  /** By how much a strip exceeds its tile. */
   readonly halo: number;
-  /** Where, from `low`, the first tap of each residue reads. */
+  /** Where, from the start of the strip, the first tap of each residue reads for the tile's first position. */
   readonly origins: readonly number[];
 }
 
-function reachOf(axis: Axis): Reach {
-  const real = axis.residues.filter(({ taps }) => taps > 0);
-  const low = real.length === 0 ? 0 : least(real.map((r) => r.firstInput - (r.taps - 1) * axis.inputStep));
-  const origins = axis.residues.map(({ taps, firstInput }) => (taps > 0 ? firstInput - low : 0));
-  return { axis, positions: axis.residues[0]?.positions ?? 0, low, halo: most(origins), origins };
+const isReal = ({ taps }: Residue): boolean => taps > 0;
+
+/** The outer axis: positions of all residues that read the same inputs fall into the same tile, and their rows are aligned. */
+function outerReach(axis: Axis): Reach {
+  const real = axis.residues.filter(isReal);
+  const first = real.length === 0 ? 0 : least(real.map(({ firstInput }) => firstInput));
+  const halo = real.length === 0 ? 0 : most(real.map(({ taps }) => (taps - 1) * axis.inputStep));
+  const shifts = axis.residues.map((residue) => (isReal(residue) ? residue.firstInput - first : 0));
+  const extent = most(axis.residues.map(({ positions }, r) => positions + (shifts[r] ?? 0)));
+  return { axis, shifts, low: first - halo, extent, halo, origins: axis.residues.map(() => halo) };
 }
 
-/** A phase by its residues, with the tap table's facts; `index` is outer residue · inner stride + inner residue. */
+/** The inner axis: a tile has the same positions of all residues, since their columns are interleaved. */
+function innerReach(axis: Axis): Reach {
+  const real = axis.residues.filter(isReal);
+  const low = real.length === 0 ? 0 : least(real.map((r) => r.firstInput - (r.taps - 1) * axis.inputStep));
+  const origins = axis.residues.map((residue) => (isReal(residue) ? residue.firstInput - low : 0));
+  const shifts = origins.map(() => 0);
+  return { axis, shifts, low, extent: axis.residues[0]?.positions ?? 0, halo: most(origins), origins };
+}
+
+/** A phase by its residues; `index` is outer residue · inner stride + inner residue. */
 interface PlannedPhase {
   readonly index: number;
   readonly taps: readonly [outer: number, inner: number];
@@ -151,17 +175,18 @@ function phasesOf(outer: Reach, inner: Reach): PlannedPhase[] {
   return outer.axis.residues.flatMap((a, o) =>
     inner.axis.residues.map((b, i): PlannedPhase => ({
       index: o * inner.axis.stride + i,
-      taps: a.taps > 0 && b.taps > 0 ? [a.taps, b.taps] : [0, 0],
+      taps: isReal(a) && isReal(b) ? [a.taps, b.taps] : [0, 0],
       origin: [outer.origins[o] ?? 0, inner.origins[i] ?? 0],
     })),
   );
 }
 
-/** Phases with equally many taps, which read the same inputs, each from its own first position on. */
+/** Phases with equally many taps: they read the same inputs, each from its own first column on. */
 interface Family {
   readonly phases: readonly PlannedPhase[];
-  readonly origin: readonly [outer: number, inner: number];
-  readonly spread: readonly [outer: number, inner: number];
+  /** The least origin of its phases on the inner axis, and by how much others exceed it. */
+  readonly origin: number;
+  readonly spread: number;
 }
 
 function familiesOf(phases: readonly PlannedPhase[]): Family[] {
@@ -173,10 +198,8 @@ function familiesOf(phases: readonly PlannedPhase[]): Family[] {
     else family.push(phase);
   }
   return [...families.values()].map((members) => {
-    const outer = members.map(({ origin }) => origin[0]);
     const inner = members.map(({ origin }) => origin[1]);
-    const origin = [least(outer), least(inner)] as const;
-    return { phases: members, origin, spread: [most(outer) - origin[0], most(inner) - origin[1]] };
+    return { phases: members, origin: least(inner), spread: most(inner) - least(inner) };
   });
 }
 
@@ -205,7 +228,7 @@ function panelResults(rows: number, columns: number, innerStride: number): Resul
 }
 
 const familyPositions = ({ spread }: Family, rows: number, columns: number, stripColumns: number): number =>
-  (rows + spread[0] - 1) * stripColumns + columns + spread[1];
+  (rows - 1) * stripColumns + columns + spread;
 
 /** [family][phase][channel][position], positions as they follow each other in the strip. */
 function rowResults(
@@ -222,8 +245,8 @@ function rowResults(
   return { channelStride, rowStride: stripColumns * 4, phaseStride: 0, bytes: count * channelStride };
 }
 
-/** @param minimumJobs into how many jobs the call should be cut at least, if it is large enough */
-export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
+export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
+  const { minimumJobs = 1, tileBytes = 256 * 1024, rowBytes = 512 * 1024 } = cuts;
   const { batch, groups, inChannels, outChannels, rows, columns } = problem;
   const kernelTaps = rows.kernel * columns.kernel;
   const { panel, panels, biasBytes, weightBytes } = packedSize(groups, inChannels, outChannels, kernelTaps);
@@ -231,10 +254,10 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
   // The kernels run along the inner axis, so where columns are few, it is the rows'.
   const few = columns.residues[0]?.positions ?? 0;
   const swapped = few < 4 && (rows.residues[0]?.positions ?? 0) > few;
-  const [outer, inner] = swapped ? [reachOf(columns), reachOf(rows)] : [reachOf(rows), reachOf(columns)];
+  const [outer, inner] = swapped ? [outerReach(columns), innerReach(rows)] : [outerReach(rows), innerReach(columns)];
   const steps = ({ row, column }: Addresses): [number, number] => (swapped ? [column, row] : [row, column]);
   const phases = phasesOf(outer, inner);
-  const kernel = panel < 8 ? 'rows' : inner.positions === 1 ? 'point' : 'positions';
+  const kernel = outChannels <= 12 ? 'rows' : inner.extent === 1 ? 'point' : 'positions';
   const families = kernel === 'rows' ? familiesOf(phases) : [];
 
   // The tile: whole rows if they fit, and as many as fit.
@@ -252,18 +275,18 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
   };
   const fits = (tileRows: number, tileColumns: number): boolean => {
     const { strip, results } = layOut(tileRows, tileColumns);
-    return strip.bytes + results.bytes <= TILE_BYTES;
+    return strip.bytes + results.bytes <= tileBytes;
   };
-  const columnsAllowed = Math.floor(ROW_BYTES / (4 * inChannels * (1 + outer.halo))) - inner.halo;
-  let innerTiles = Math.ceil(inner.positions / Math.max(16, columnsAllowed));
-  const innerTile = Math.min(inner.positions, roundUp(Math.ceil(inner.positions / innerTiles), 4));
-  innerTiles = Math.ceil(inner.positions / innerTile);
-  let outerTile = outer.positions;
+  const columnsAllowed = Math.floor(rowBytes / (4 * inChannels * (1 + outer.halo))) - inner.halo;
+  let innerTiles = Math.ceil(inner.extent / Math.max(16, columnsAllowed));
+  const innerTile = Math.min(inner.extent, roundUp(Math.ceil(inner.extent / innerTiles), 4));
+  innerTiles = Math.ceil(inner.extent / innerTile);
+  let outerTile = outer.extent;
   while (outerTile > 1 && !fits(outerTile, innerTile)) outerTile--;
   const wanted = Math.ceil(minimumJobs / Math.max(1, batch * groups * innerTiles));
-  const rowsWanted = panels < wanted ? Math.min(wanted, outer.positions) : 1;
-  outerTile = Math.ceil(outer.positions / Math.max(Math.ceil(outer.positions / outerTile), rowsWanted));
-  const outerTiles = Math.ceil(outer.positions / outerTile);
+  const rowsWanted = panels < wanted ? Math.min(wanted, outer.extent) : 1;
+  outerTile = Math.ceil(outer.extent / Math.max(Math.ceil(outer.extent / outerTile), rowsWanted));
+  const outerTiles = Math.ceil(outer.extent / outerTile);
   const multiplications = outerTile * innerTile * kernelTaps * inChannels * outChannels;
   const partsWanted = Math.max(Math.ceil(multiplications / JOB_MULTIPLICATIONS), Math.ceil(wanted / outerTiles));
   const parts = kernel === 'rows' ? 1 : Math.min(panels, partsWanted);
@@ -307,10 +330,9 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
         blocks,
       });
       for (const phase of family.phases) {
-        addTaps(phase, family.origin);
+        addTaps(phase, [phase.origin[0], family.origin]);
         // Positions are the family's; the phase's own begin later.
-        const later = (phase.origin[0] - family.origin[0]) * strip.columns + phase.origin[1] - family.origin[1];
-        resultTable[phase.index] = at + later * 4;
+        resultTable[phase.index] = at + (phase.origin[1] - family.origin) * 4;
         at += panel * results.channelStride;
       }
     }
@@ -326,14 +348,15 @@ export function planWasm(problem: WasmProblem, minimumJobs = 1): WasmPlan {
   const weightsAt = roundUp(words.byteLength, 64);
   const stripAt = weightsAt + roundUp(gathered, 64);
   const resultsAt = stripAt + strip.bytes;
-  const planned = ({ axis, low }: Reach, tile: number, tiles: number): PlanAxis => ({
+  const planned = ({ axis, shifts, low }: Reach, tile: number, tiles: number): PlanAxis => ({
     input: axis.input,
     output: axis.output,
     stride: axis.stride,
     positions: axis.residues.map(({ positions }) => positions),
-    low,
+    shifts,
     tile,
     tiles,
+    low,
   });
   return {
     problem,

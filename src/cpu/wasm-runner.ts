@@ -1,7 +1,7 @@
 /** Runs the jobs of a plan on the WebAssembly module, synchronously, in whatever thread it is called. */
 import type { Activation } from '../types.ts';
 import { instantiate, type RowKernel, type WasmExports, type WasmVariant } from './wasm-module.ts';
-import type { WasmPlan } from './wasm-plan.ts';
+import type { PlanAxis, WasmPlan } from './wasm-plan.ts';
 
 /** Byte addresses in the module's memory. */
 export interface WasmAddresses {
@@ -65,8 +65,8 @@ export class WasmRunner {
       const origin: Tile = {
         batch: Math.floor(image / problem.groups),
         group,
-        m: outerTile * outer.tile,
-        n: innerTile * inner.tile,
+        outer: outerTile * outer.tile,
+        inner: innerTile * inner.tile,
       };
       if (tile !== filled) this.#fill(plan, addresses, origin);
       filled = tile;
@@ -82,19 +82,21 @@ export class WasmRunner {
     }
   }
 
-  #fill(plan: WasmPlan, addresses: WasmAddresses, { batch, group, m, n }: Tile): void {
+  #fill(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): void {
     const { outer, inner, problem, inputSteps } = plan;
     const { input } = problem;
-    const top = clamp(-(m + outer.low), 0, plan.strip.rows);
-    const bottom = clamp(outer.input - (m + outer.low), top, plan.strip.rows);
-    const left = clamp(-(n + inner.low), 0, plan.strip.columns);
-    const right = clamp(inner.input - (n + inner.low), left, plan.strip.columns);
+    const firstRow = tile.outer + outer.low;
+    const firstColumn = tile.inner + inner.low;
+    const top = clamp(-firstRow, 0, plan.strip.rows);
+    const bottom = clamp(outer.input - firstRow, top, plan.strip.rows);
+    const left = clamp(-firstColumn, 0, plan.strip.columns);
+    const right = clamp(inner.input - firstColumn, left, plan.strip.columns);
     const source =
       input.base +
-      batch * input.batch +
-      group * input.group +
-      (m + outer.low + top) * inputSteps[0] +
-      (n + inner.low + left) * inputSteps[1];
+      tile.batch * input.batch +
+      tile.group * input.group +
+      (firstRow + top) * inputSteps[0] +
+      (firstColumn + left) * inputSteps[1];
     this.#code.fillStrip(
       addresses.work + plan.work.strip,
       plan.strip.planeStride,
@@ -123,12 +125,12 @@ export class WasmRunner {
       index * problem.rows.kernel * problem.columns.kernel * problem.inChannels * 32;
     const results = addresses.work + work.results;
     for (let r = 0; r < outer.stride; r++) {
-      const rows = clamp(at(outer.positions, r) - tile.m, 0, outer.tile);
-      if (rows === 0) continue;
+      const rows = positionsIn(outer, r, tile.outer);
+      if (rows.count === 0) continue;
       for (let s = 0; s < inner.stride; s++) {
         const { count, table } = at(plan.taps, r * inner.stride + s);
         multiply(
-          addresses.work + work.strip,
+          addresses.work + work.strip + rows.offset * plan.strip.columns * 4,
           plan.strip.columns * 4,
           plan.strip.planeStride,
           problem.inChannels,
@@ -136,31 +138,22 @@ export class WasmRunner {
           bias,
           addresses.work + table * 4,
           count,
-          rows,
-          clamp(at(inner.positions, s) - tile.n, 0, inner.tile),
+          rows.count,
+          positionsIn(inner, s, tile.inner).count,
           results + s * plan.results.phaseStride,
           plan.results.channelStride,
         );
       }
       this.#activate(plan, addresses);
-      const firstChannel = panel * 8;
-      this.#store(
-        plan,
-        addresses,
-        tile,
-        r,
-        rows,
-        plan.phaseTable,
-        firstChannel,
-        Math.min(8, problem.outChannels - firstChannel),
-      );
+      const channels = Math.min(8, problem.outChannels - panel * 8);
+      this.#store(plan, addresses, tile, r, rows, results, panel * 8, channels);
     }
   }
 
   /** Each family's bias and weights, gathered block by block as the row kernels read them. */
   #gather(plan: WasmPlan, addresses: WasmAddresses, group: number): void {
     const { problem, panel, taps } = plan;
-    const bias = addresses.weights + group * 32;
+    const bias = addresses.weights + group * panel * 4;
     const kernelSize = problem.rows.kernel * problem.columns.kernel;
     const weights = addresses.weights + plan.biasBytes + group * kernelSize * problem.inChannels * panel * 4;
     for (const { phases, blocks } of plan.families) {
@@ -203,8 +196,9 @@ export class WasmRunner {
     }
     this.#activate(plan, addresses);
     for (let r = 0; r < outer.stride; r++) {
-      const rows = clamp(at(outer.positions, r) - tile.m, 0, outer.tile);
-      this.#store(plan, addresses, tile, r, rows, plan.phaseTable + r * plan.inner.stride, 0, panel);
+      const rows = positionsIn(outer, r, tile.outer);
+      const results = addresses.work + work.results + rows.offset * plan.results.rowStride;
+      this.#store(plan, addresses, tile, r, rows, results, 0, panel);
     }
   }
 
@@ -224,28 +218,29 @@ export class WasmRunner {
     this.#code.activate(addresses.work + work.results, results.bytes / 4, kind, problem.negativeSlope);
   }
 
+  /** Rows of the output from the results of an outer residue's phases. */
   #store(
     plan: WasmPlan,
     addresses: WasmAddresses,
-    { batch, group, m, n }: Tile,
+    tile: Tile,
     residue: number,
-    rows: number,
-    table: number,
+    rows: Positions,
+    results: number,
     firstChannel: number,
     channels: number,
   ): void {
-    const { outer, inner, outputSteps } = plan;
+    const { outer, inner, outputSteps, phaseTable } = plan;
     const { output } = plan.problem;
     const target =
       output.base +
-      batch * output.batch +
-      group * output.group +
+      tile.batch * output.batch +
+      tile.group * output.group +
       firstChannel * output.channel +
-      (m * outer.stride + residue) * outputSteps[0] +
-      n * inner.stride * outputSteps[1];
+      (rows.first * outer.stride + residue) * outputSteps[0] +
+      tile.inner * inner.stride * outputSteps[1];
     this.#code.interleave(
-      addresses.work + plan.work.results,
-      addresses.work + table * 4,
+      results,
+      addresses.work + (phaseTable + residue * inner.stride) * 4,
       inner.stride,
       plan.results.channelStride,
       plan.results.rowStride,
@@ -254,16 +249,30 @@ export class WasmRunner {
       outer.stride * outputSteps[0] * 4,
       outputSteps[1] * 4,
       channels,
-      rows,
-      Math.min(inner.output - n * inner.stride, inner.tile * inner.stride),
+      rows.count,
+      Math.min(inner.output - tile.inner * inner.stride, inner.tile * inner.stride),
     );
   }
 }
 
-/** A tile of an image and group, by its first position on each axis. */
+/** A tile of an image and group, by where it starts on each axis. */
 interface Tile {
   readonly batch: number;
   readonly group: number;
-  readonly m: number;
-  readonly n: number;
+  readonly outer: number;
+  readonly inner: number;
+}
+
+/** A residue's positions in a tile: the first, how many, and how far into the tile. */
+interface Positions {
+  readonly first: number;
+  readonly count: number;
+  readonly offset: number;
+}
+
+function positionsIn(axis: PlanAxis, residue: number, start: number): Positions {
+  const shift = at(axis.shifts, residue);
+  const positions = at(axis.positions, residue);
+  const first = clamp(start - shift, 0, positions);
+  return { first, count: clamp(start + axis.tile - shift, first, positions) - first, offset: first + shift - start };
 }
