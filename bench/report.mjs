@@ -157,3 +157,28 @@ export function printRaces(races, contenders, ceiling) {
     );
   }
 }
+
+/**
+ * Time per useful operation of layers `name 4× …` over that of `name 1×`, for what grows more than linearly with the work.
+ *
+ * @param {Race[]} races
+ * @param {string[]} contenders
+ */
+export function printScaling(races, contenders) {
+  const gflops = (/** @type {string} */ layer, /** @type {string} */ contender) =>
+    races.flatMap((race) => race.rows).find((row) => row.layer === layer && row.contender === contender)?.gflops;
+  const grown = races.map((race) => race.rows[0]?.layer ?? '').filter((layer) => / [2-9]×/.test(layer));
+  if (grown.length === 0) return;
+  console.log('\nTime per useful operation, over that of the same layer at 1×\n');
+  printTable([
+    ['layer', ...contenders],
+    ...grown.map((layer) => [
+      layer,
+      ...contenders.map((contender) => {
+        const base = gflops(`${layer.split(' ')[0] ?? ''} 1×`, contender);
+        const here = gflops(layer, contender);
+        return base && here ? digits(base / here) : '–';
+      }),
+    ]),
+  ]);
+}

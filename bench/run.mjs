@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { root, setUp } from '../scripts/setup.mjs';
 import { measureFirstResults } from './first-result.mjs';
 import { buildPage, launch, servePage } from './page.mjs';
-import { Progress, controlOf, digits, printRaces, printTable, summarize } from './report.mjs';
+import { Progress, controlOf, digits, printRaces, printScaling, printTable, summarize } from './report.mjs';
 import { measureSizes } from './sizes.mjs';
 
 /** @typedef {import('./layer.ts').Layer} Layer */
@@ -106,6 +106,7 @@ try {
     );
   }
   printRaces(races, contenders, ceiling.gflops);
+  printScaling(races, contenders);
   console.log(
     `\nMatmul ${ceiling.size}³: ${Object.entries(ceiling.forms)
       .map(([form, gflops]) => `${form} ${digits(gflops)} GFLOP/s`)
