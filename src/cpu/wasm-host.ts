@@ -2,7 +2,7 @@
 import { ConvTranspose2dError } from '../errors.ts';
 import type { WasmVariant } from './wasm-module.ts';
 import type { WasmPlan } from './wasm-plan.ts';
-import { WasmRunner, type WasmAddresses } from './wasm-runner.ts';
+import { WasmRunner, type WasmAddresses, type WasmJobs } from './wasm-runner.ts';
 
 const PAGE = 65536;
 /** What addresses of 32 bits reach, and less for systems that do not lend so much. */
@@ -117,6 +117,7 @@ export class WasmHost {
   readonly heap: WasmHeap;
   readonly variant: WasmVariant;
   readonly #runner: WasmRunner;
+  readonly #jobs = new WeakMap<WasmCall, WasmJobs>();
 
   /** @param shared whether other threads will run jobs */
   constructor(variant: WasmVariant, shared = false) {
@@ -162,8 +163,12 @@ export class WasmHost {
   }
 
   /** Runs jobs `first` to `end` − 1. */
-  run({ plan, addresses: [own] }: WasmCall, first = 0, end: number = plan.jobs): void {
-    if (own !== undefined) this.#runner.run(plan, own, first, end);
+  run(call: WasmCall, first = 0, end: number = call.plan.jobs): void {
+    const [own] = call.addresses;
+    if (own === undefined) return;
+    const jobs = this.#jobs.get(call) ?? this.#runner.start(call.plan, own);
+    this.#jobs.set(call, jobs);
+    jobs(first, end);
   }
 
   /** Copies the output out, once: float16 is rounded in place. */

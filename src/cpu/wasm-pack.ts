@@ -7,8 +7,17 @@ import { packedSize } from './wasm-plan.ts';
  * The bias, then [group][panel][kernel row][kernel column][input channel][output channel of the panel]; see `packedSize`. It depends neither on stride nor on dilation nor on sizes.
  *
  * @param weight in the spec's weight layout
+ * @returns undefined when a weight is not finite: the kernels multiply weights by the zeros of the padding, and infinity times
+ * zero would spoil outputs that the weight does not reach
  */
-export function packForWasm(spec: Spec, weight: Float32Array, bias?: Float32Array): Float32Array<ArrayBuffer> {
+export function packForWasm(
+  spec: Spec,
+  weight: Float32Array,
+  bias?: Float32Array,
+): Float32Array<ArrayBuffer> | undefined {
+  let zero = 0;
+  for (let index = 0; index < weight.length; index++) zero += 0 * (weight[index] ?? NaN);
+  if (zero !== 0) return undefined;
   const { i, o, h, w } = weightStrides(spec);
   const [height, width] = spec.kernelSize;
   const inChannels = spec.inChannels / spec.groups;

@@ -13,6 +13,9 @@ export interface WasmAddresses {
   readonly work: number;
 }
 
+/** Runs jobs `first` to `end` − 1, on the calling thread. */
+export type WasmJobs = (first: number, end: number) => void;
+
 /** The numbers of assembly/activation.ts. */
 const ACTIVATIONS: Record<Activation, number> = {
   none: 0,
@@ -48,38 +51,40 @@ export class WasmRunner {
     this.#rowKernels = [multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows];
   }
 
-  /** Runs jobs `first` to `end` − 1 of a plan. */
-  run(plan: WasmPlan, addresses: WasmAddresses, first = 0, end: number = plan.jobs): void {
-    if (first >= end) return;
+  /**
+   * Starts on a plan, whose jobs the function that is returned then runs, as often as it is called. It keeps what one job leaves
+   * to the next in the work memory: neighbouring jobs are best run by the same thread.
+   */
+  start(plan: WasmPlan, addresses: WasmAddresses): WasmJobs {
     const { problem, outer, inner, parts } = plan;
     new Int32Array(this.memory.buffer, addresses.work, plan.tables.length).set(plan.tables);
     let filled = -1;
     let gathered = -1;
-    for (let job = first; job < end; job++) {
-      const part = job % parts;
-      const tile = Math.floor(job / parts);
-      const innerTile = tile % inner.tiles;
-      const outerTile = Math.floor(tile / inner.tiles) % outer.tiles;
-      const image = Math.floor(tile / (inner.tiles * outer.tiles));
-      const group = image % problem.groups;
-      const origin: Tile = {
-        batch: Math.floor(image / problem.groups),
-        group,
-        outer: outerTile * outer.tile,
-        inner: innerTile * inner.tile,
-      };
-      if (tile !== filled) this.#fill(plan, addresses, origin);
-      filled = tile;
-      if (plan.kernel === 'rows') {
-        if (group !== gathered) this.#gather(plan, addresses, group);
-        gathered = group;
-        this.#multiplyRows(plan, addresses, origin);
-      } else {
-        const firstPanel = Math.floor((plan.panels * part) / parts);
-        const endPanel = Math.floor((plan.panels * (part + 1)) / parts);
-        for (let panel = firstPanel; panel < endPanel; panel++) this.#multiplyPanel(plan, addresses, origin, panel);
+    return (first, end) => {
+      for (let job = first; job < end; job++) {
+        const part = job % parts;
+        const index = Math.floor(job / parts);
+        const image = Math.floor(index / (inner.tiles * outer.tiles));
+        const group = image % problem.groups;
+        const tile = {
+          batch: Math.floor(image / problem.groups),
+          group,
+          outer: (Math.floor(index / inner.tiles) % outer.tiles) * outer.tile,
+          inner: (index % inner.tiles) * inner.tile,
+        };
+        if (index !== filled) this.#fill(plan, addresses, tile);
+        filled = index;
+        if (plan.kernel === 'rows') {
+          if (group !== gathered) this.#gather(plan, addresses, group);
+          gathered = group;
+          this.#multiplyRows(plan, addresses, tile);
+        } else {
+          const firstPanel = Math.floor((plan.panels * part) / parts);
+          const endPanel = Math.floor((plan.panels * (part + 1)) / parts);
+          for (let panel = firstPanel; panel < endPanel; panel++) this.#multiplyPanel(plan, addresses, tile, panel);
+        }
       }
-    }
+    };
   }
 
   #fill(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): void {
