@@ -51,7 +51,7 @@ export function interleave(
   }
 }
 
-/** Four m at a time, for strides 1, 2 and multiples of 4; returns how many m are done. */
+/** Four m at a time, for strides 1, 2, 3 and multiples of 4; returns how many m are done. */
 function interleaveQuads(results: usize, phases: usize, stride: i32, output: usize, columns: i32): i32 {
   const whole = (columns / stride) & ~3;
   if (stride == 1) {
@@ -71,6 +71,22 @@ function interleaveQuads(results: usize, phases: usize, stride: i32, output: usi
       const b = v128.load(odd + at);
       v128.store(output + (at << 1), zipLow(a, b));
       v128.store(output + (at << 1), zipHigh(a, b), 16);
+    }
+    return whole;
+  }
+  if (stride == 3) {
+    const first: usize = results + load<i32>(phases);
+    const second: usize = results + load<i32>(phases, 4);
+    const third: usize = results + load<i32>(phases, 8);
+    for (let m = 0; m < whole; m += 4) {
+      const at = (<usize>m) << 2;
+      const a = v128.load(first + at);
+      const b = v128.load(second + at);
+      const c = v128.load(third + at);
+      const target = output + 3 * at;
+      v128.store(target, v128.shuffle<f32>(v128.shuffle<f32>(a, b, 0, 4, 1, 1), c, 0, 1, 4, 2));
+      v128.store(target, v128.shuffle<f32>(v128.shuffle<f32>(b, c, 1, 5, 2, 2), a, 0, 1, 6, 2), 16);
+      v128.store(target, v128.shuffle<f32>(v128.shuffle<f32>(c, a, 2, 7, 3, 3), b, 0, 1, 7, 2), 32);
     }
     return whole;
   }

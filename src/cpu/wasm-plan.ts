@@ -273,11 +273,16 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
         : panelResults(tileRows, tileColumns, inner.axis.stride);
     return { strip, results };
   };
+  // The least job, a panel or all rows of one tile, should be short, and its memory fit the cache.
+  const perPosition = kernelTaps * inChannels * panel;
   const fits = (tileRows: number, tileColumns: number): boolean => {
     const { strip, results } = layOut(tileRows, tileColumns);
-    return strip.bytes + results.bytes <= tileBytes;
+    return strip.bytes + results.bytes <= tileBytes && tileRows * tileColumns * perPosition <= JOB_MULTIPLICATIONS;
   };
-  const columnsAllowed = Math.floor(rowBytes / (4 * inChannels * (1 + outer.halo))) - inner.halo;
+  const columnsAllowed = Math.min(
+    Math.floor(rowBytes / (4 * inChannels * (1 + outer.halo))) - inner.halo,
+    Math.floor(JOB_MULTIPLICATIONS / perPosition),
+  );
   let innerTiles = Math.ceil(inner.extent / Math.max(16, columnsAllowed));
   const innerTile = Math.min(inner.extent, roundUp(Math.ceil(inner.extent / innerTiles), 4));
   innerTiles = Math.ceil(inner.extent / innerTile);
@@ -287,7 +292,7 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   const rowsWanted = panels < wanted ? Math.min(wanted, outer.extent) : 1;
   outerTile = Math.ceil(outer.extent / Math.max(Math.ceil(outer.extent / outerTile), rowsWanted));
   const outerTiles = Math.ceil(outer.extent / outerTile);
-  const multiplications = outerTile * innerTile * kernelTaps * inChannels * outChannels;
+  const multiplications = outerTile * innerTile * perPosition * panels;
   const partsWanted = Math.max(Math.ceil(multiplications / JOB_MULTIPLICATIONS), Math.ceil(wanted / outerTiles));
   const parts = kernel === 'rows' ? 1 : Math.min(panels, partsWanted);
   const { strip, results } = layOut(outerTile, innerTile);
