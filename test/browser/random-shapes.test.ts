@@ -8,7 +8,7 @@ import { describeLayer, layers, type Layer } from '../support/arbitraries.ts';
 import { correlateReference } from '../support/correlate-reference.ts';
 import { testDevice } from '../support/gpu.ts';
 import { inScopes } from '../support/scopes.ts';
-import { float16Bits, floatTensor, lengthOf, tensorOf, valuesOf } from '../support/tensors.ts';
+import { float16Bits, floatTensor, integerTensor, lengthOf, tensorOf, valuesOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
 
 /** Numbers after the output that must stay as they are. */
@@ -61,6 +61,24 @@ test('100 random float layers are within the bound, with every activation, in fl
     }
   });
   await fc.assert(property, { numRuns: 100 });
+});
+
+test.each([
+  ['batch', [2500, 1, 1, 1], [1, 1, 1, 1]],
+  ['input channels', [1, 2500, 1, 2], [2500, 1, 1, 2]],
+  ['output channels', [1, 1, 1, 2], [1, 2500, 1, 2]],
+  ['height', [1, 2, 1250, 1], [2, 1, 3, 1]],
+  ['width', [1, 2, 1, 1250], [2, 1, 1, 3]],
+])('float16 beyond 2,048: %s', async (_, inputShape, weightShape) => {
+  const layer: Layer = {
+    input: integerTensor(inputShape, 1, 2, 'float16'),
+    weight: integerTensor(weightShape, 2, 2, 'float16'),
+    bias: undefined,
+    options: { stride: 2, outputPadding: 1 },
+  };
+  for (const result of await everyWay(layer, await testDevice())) {
+    expect(mismatch(result, layer, { lane: 'exact', output: 'float16' })).toBeUndefined();
+  }
 });
 
 /** The layer on both devices: the function, the class, and on the GPU recorded into an encoder. */
