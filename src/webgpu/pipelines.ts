@@ -1,6 +1,7 @@
 /** Bind group layouts and pipelines: made once per device, kept as long as the device lives. */
 import convertCode from '../../shaders/convert_float16.wgsl?raw';
 import directCode from '../../shaders/direct.wgsl?raw';
+import phaseGemmCode from '../../shaders/phase_gemm.wgsl?raw';
 import packCode from '../../shaders/pack_weight.wgsl?raw';
 import { ConvTranspose2dError } from '../errors.ts';
 import type { KernelName } from '../kernels.ts';
@@ -28,6 +29,8 @@ interface Shader {
 }
 const shaders: Readonly<Record<ShaderName, Shader>> = {
   direct: { code: directCode, entryPoint: 'main', bindings: COMPUTE },
+  'phase-gemm': { code: phaseGemmCode, entryPoint: 'wide', bindings: COMPUTE },
+  'phase-gemm-small': { code: phaseGemmCode, entryPoint: 'small', bindings: COMPUTE },
   'pack-weight': { code: packCode, entryPoint: 'main', bindings: PACK },
   'expand-float16': { code: convertCode, entryPoint: 'expand', bindings: CONVERT },
   'compress-float16': { code: convertCode, entryPoint: 'compress', bindings: CONVERT },

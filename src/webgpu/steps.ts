@@ -27,12 +27,12 @@ export interface Steps {
 export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
   const tables = new Tables(alignment);
   const expanded = plan.storage === 'expanded';
-  const shared = { ACTIVATION: ACTIVATIONS.indexOf(spec.activation), CHANNELS_LAST: Number(spec.layout === 'NHWC') };
+  const activation = { ACTIVATION: ACTIVATIONS.indexOf(spec.activation) };
 
   const compute = ({ problem, choice, workgroups, input, weight, output }: Part): Step => ({
     request: {
       shader: gpuKernel(choice.kernel),
-      constants: { ...choice.constants, ...shared },
+      constants: { ...choice.constants, ...activation },
       float16: plan.storage === 'float16',
     },
     workgroups,

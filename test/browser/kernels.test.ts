@@ -1,0 +1,88 @@
+// Every kernel, forced onto random small shapes with tiny tiles, so that many workgroups, edges of tiles, several and empty
+// phases and split sums all occur: exactly the reference's integers.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { direct, phaseGemm, type KernelChoice } from '../../src/kernels.ts';
+import { resolveOptions } from '../../src/options.ts';
+import { planLayer, type Capabilities, type Problem } from '../../src/plan.ts';
+import type { HostTensor } from '../../src/types.ts';
+import { capabilitiesOf } from '../../src/webgpu/device.ts';
+import { GpuLayer } from '../../src/webgpu/layer.ts';
+import { describeLayer, layers, type Layer } from '../support/arbitraries.ts';
+import { testDevice } from '../support/gpu.ts';
+import { mismatch } from '../support/tolerance.ts';
+
+const kernels: Record<string, (problem: Problem) => KernelChoice> = {
+  direct: (problem) => direct(problem, 'forced'),
+  'phase-gemm': (problem) =>
+    phaseGemm(problem, { kernel: 'phase-gemm', positions: 16, channels: 16, depth: 4, each: 64 }),
+  'phase-gemm of two invocations': (problem) =>
+    phaseGemm(problem, { kernel: 'phase-gemm', positions: 8, channels: 16, depth: 4, each: 64 }),
+  'phase-gemm at its real size': (problem) =>
+    phaseGemm(problem, { kernel: 'phase-gemm', positions: 64, channels: 64, depth: 16, each: 64 }),
+  'phase-gemm-small': (problem) =>
+    phaseGemm(problem, { kernel: 'phase-gemm-small', positions: 8, channels: 4, depth: 8, each: 16 }),
+  'phase-gemm-small at its real size': (problem) =>
+    phaseGemm(problem, { kernel: 'phase-gemm-small', positions: 32, channels: 32, depth: 16, each: 16 }),
+};
+
+/** What the plan makes of a layer on forced capabilities. */
+function planned({ input, weight, bias, options }: Layer, device: GPUDevice, forced: Partial<Capabilities>) {
+  const [i, o, h, w] = channelsOf(weight.shape, options.weightLayout ?? 'IOHW');
+  const { spec } = resolveOptions(i, o * (options.groups ?? 1), [h, w], { ...options, bias: bias !== undefined });
+  const capabilities = { ...capabilitiesOf(device, 'forced'), ...forced };
+  return { spec, capabilities, layerPlan: planLayer(spec, input.shape, undefined, capabilities) };
+}
+
+async function run(layer: Layer, device: GPUDevice, forced: Partial<Capabilities>): Promise<HostTensor> {
+  const { spec, capabilities, layerPlan } = planned(layer, device, forced);
+  const gpu = new GpuLayer(device, spec, capabilities);
+  gpu.loadHost({ weight: layer.weight, bias: layer.bias });
+  try {
+    return await gpu.forward(layerPlan, layer.input, undefined, undefined);
+  } finally {
+    gpu.destroy();
+  }
+}
+
+function channelsOf(shape: readonly number[], layout: 'IOHW' | 'HWOI' | 'OHWI'): [number, number, number, number] {
+  const [a = 0, b = 0, c = 0, d = 0] = shape;
+  return layout === 'IOHW' ? [a, b, c, d] : layout === 'HWOI' ? [d, c, a, b] : [d, a, b, c];
+}
+
+for (const [name, choose] of Object.entries(kernels)) {
+  test(`${name} agrees exactly on 150 random layers`, async () => {
+    const device = await testDevice();
+    const property = fc.asyncProperty(layers(), async (layer) => {
+      const result = await run(layer, device, { choose });
+      expect(mismatch(result, layer, { lane: 'exact' }), describeLayer(layer)).toBeUndefined();
+    });
+    await fc.assert(property, { numRuns: 150 });
+  });
+}
+
+test('limits far below any tensor: cut by batch, groups, channels and rows, 600 random layers stay exact', async () => {
+  const device = await testDevice();
+  const { limits } = capabilitiesOf(device, 'forced');
+  const small = { ...limits, maxStorageBufferBindingSize: 1024, maxComputeWorkgroupsPerDimension: 7 };
+  let [cut, refused] = [0, 0];
+  const property = fc.asyncProperty(layers(), fc.constantFrom(...Object.values(kernels)), async (layer, choose) => {
+    const forced = { limits: small, choose };
+    let result: HostTensor;
+    try {
+      result = await run(layer, device, forced);
+    } catch (error) {
+      expect(error).toMatchObject({
+        code: 'UNSUPPORTED',
+        message: expect.stringMatching(/takes \d+ (bytes|workgroups).*allows/) as string,
+      });
+      refused++;
+      return;
+    }
+    if (planned(layer, device, forced).layerPlan.plan.splits > 1) cut++;
+    expect(mismatch(result, layer, { lane: 'exact' }), describeLayer(layer)).toBeUndefined();
+  });
+  await fc.assert(property, { numRuns: 600 });
+  console.log(`${cut} of 600 layers were cut, ${refused} refused`);
+  expect(cut).toBeGreaterThan(50);
+});
