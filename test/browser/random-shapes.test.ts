@@ -6,6 +6,7 @@ import { ConvTranspose2d, convTranspose2d, download, upload } from '../../src/in
 import type { Activation, Device, DType, GpuTensor, HostTensor } from '../../src/types.ts';
 import { describeLayer, layers, type Layer } from '../support/arbitraries.ts';
 import { correlateReference } from '../support/correlate-reference.ts';
+import { float16Devices } from '../support/float16-devices.ts';
 import { testDevice } from '../support/gpu.ts';
 import { inScopes } from '../support/scopes.ts';
 import { float16Bits, floatTensor, integerTensor, lengthOf, tensorOf, valuesOf } from '../support/tensors.ts';
@@ -29,27 +30,29 @@ test('500 random integer layers agree exactly with both references, on both devi
 });
 
 test('100 random integer layers in float16 agree exactly', async () => {
-  const device = await testDevice();
-  const property = fc.asyncProperty(layers({ most: 2 }), async (layer) => {
-    const halves = inFloat16(layer);
-    for (const result of await everyWay(halves, device)) {
-      expect(valuesOf(result).every(Number.isFinite)).toBe(true);
-      expect(mismatch(result, halves, { lane: 'exact', output: 'float16' }), describeLayer(layer)).toBeUndefined();
-    }
-  });
-  await fc.assert(property, { numRuns: 100 });
+  for (const device of await float16Devices()) {
+    const property = fc.asyncProperty(layers({ most: 2 }), async (layer) => {
+      const halves = inFloat16(layer);
+      for (const result of await everyWay(halves, device)) {
+        expect(valuesOf(result).every(Number.isFinite)).toBe(true);
+        expect(mismatch(result, halves, { lane: 'exact', output: 'float16' }), describeLayer(layer)).toBeUndefined();
+      }
+    });
+    await fc.assert(property, { numRuns: 100 });
+  }
 });
 
 test('100 random float layers are within the bound, with every activation, in float32 and float16', async () => {
-  const device = await testDevice();
+  const devices = await float16Devices();
   const activations: Activation[] = ['none', 'relu', 'relu6', 'leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu'];
   const floats = fc.record({
     layer: layers({ activations: 'none' }),
     activation: fc.constantFrom(...activations),
     dtype: fc.constantFrom<DType>('float32', 'float16'),
+    device: fc.constantFrom(...devices),
     seed: fc.integer(),
   });
-  const property = fc.asyncProperty(floats, async ({ layer, activation, dtype, seed }) => {
+  const property = fc.asyncProperty(floats, async ({ layer, activation, dtype, device, seed }) => {
     const problem: Layer = {
       input: floatTensor(layer.input.shape, seed, dtype),
       weight: floatTensor(layer.weight.shape, seed + 1, dtype),
@@ -76,8 +79,10 @@ test.each([
     bias: undefined,
     options: { stride: 2, outputPadding: 1 },
   };
-  for (const result of await everyWay(layer, await testDevice())) {
-    expect(mismatch(result, layer, { lane: 'exact', output: 'float16' })).toBeUndefined();
+  for (const device of await float16Devices()) {
+    for (const result of await everyWay(layer, device)) {
+      expect(mismatch(result, layer, { lane: 'exact', output: 'float16' })).toBeUndefined();
+    }
   }
 });
 
