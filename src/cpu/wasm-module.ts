@@ -108,8 +108,9 @@ function compiled(variant: WasmVariant, shared: boolean): WebAssembly.Module {
   return module;
 }
 
-export function isShared({ buffer }: WebAssembly.Memory): boolean {
-  return typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
+/** By its name: pages that are not cross-origin isolated lack the global `SharedArrayBuffer`. */
+function isShared({ buffer }: WebAssembly.Memory): boolean {
+  return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';
 }
 
 /** The module's functions over a memory, which must have a maximum. */

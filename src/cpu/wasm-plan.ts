@@ -9,7 +9,7 @@ import type { Axis, Residue } from '../geometry.ts';
 import type { Addresses, Problem } from '../plan.ts';
 import type { Activation } from '../types.ts';
 
-/** A whole problem, begun and finished at once. */
+/** A whole layer's problem: its tensors begin at their first element, whatever part of them a GPU would bind. */
 export interface WasmProblem extends Pick<
   Problem,
   'batch' | 'groups' | 'inChannels' | 'outChannels' | 'rows' | 'columns' | 'input' | 'output'

@@ -97,7 +97,6 @@ export class WasmRunner {
     const left = clamp(-firstColumn, 0, plan.strip.columns);
     const right = clamp(inner.input - firstColumn, left, plan.strip.columns);
     const source =
-      input.base +
       tile.batch * input.batch +
       tile.group * input.group +
       (firstRow + top) * inputSteps[0] +
@@ -237,7 +236,6 @@ export class WasmRunner {
     const { outer, inner, outputSteps, phaseTable } = plan;
     const { output } = plan.problem;
     const target =
-      output.base +
       tile.batch * output.batch +
       tile.group * output.group +
       firstChannel * output.channel +
