@@ -23,6 +23,7 @@ const BUTTON_STEP = 1.5;
 /** In device pixels, and in CSS pixels for screens with finer ones. */
 const VISIBLE_PIXEL = [4, 2.5] as const;
 const KEY_PAN = 48;
+const UNFINISHED = 0.3;
 const DIVIDER_STEP = 2;
 
 /** Two pictures of one size behind a divider that can be moved; both zoom and pan together. */
@@ -61,6 +62,7 @@ export class CompareView {
     new ResizeObserver(() => {
       this.#resize();
     }).observe(root);
+    this.#resize();
     this.#moveDivider(this.#split);
   }
 
@@ -143,10 +145,12 @@ export class CompareView {
   #resize(): void {
     const { clientWidth, clientHeight } = this.#root;
     const { canvas } = this.#context;
+    const { width, height } = canvas;
     canvas.width = Math.max(1, Math.round(clientWidth * devicePixelRatio));
     canvas.height = Math.max(1, Math.round(clientHeight * devicePixelRatio));
+    // What was in the middle stays there.
     if (this.#fitted) this.fit();
-    else this.#setView(this.#currentView);
+    else this.#pan((canvas.width - width) / 2, (canvas.height - height) / 2);
     // A resized canvas is blank; drawing at once keeps it from flickering.
     this.#draw();
   }
@@ -169,6 +173,10 @@ export class CompareView {
       context.restore();
     };
     half(this.#before, 0, at);
+    // What is not finished yet is pale.
+    context.globalAlpha = UNFINISHED;
+    half(this.#before, at, width);
+    context.globalAlpha = 1;
     half(this.#after, at, width);
   }
 

@@ -94,6 +94,7 @@ export class Report {
   failed(error: unknown, offerCpu: boolean): void {
     this.#stop();
     this.#clearFigures('–');
+    figure('device', '–', '');
     this.#status.textContent = '';
     this.#say(error, true, offerCpu);
   }

@@ -59,10 +59,12 @@ export class UpsampleView {
     if (!this.#picture) return;
     this.#report.started();
     try {
+      const before = new Before(this.#picture, workingSize(this.#picture, scale), scale);
+      const result = this.#show(this.#picture, before, scale);
       const opened = await this.#open(choice);
-      if (signal.aborted) return;
+      signal.throwIfAborted();
       this.#report.device(opened);
-      await this.#enlarge(this.#picture, scale, opened, signal);
+      await this.#enlarge(before, scale, opened, result, signal);
     } catch (error) {
       // A run that was superseded leaves the page to its successor.
       if (this.#running.signal !== signal) return;
@@ -75,8 +77,8 @@ export class UpsampleView {
     }
   }
 
-  async #enlarge(picture: Picture, scale: Scale, opened: OpenDevice, signal: AbortSignal): Promise<void> {
-    const before = new Before(picture, workingSize(picture, scale), scale);
+  /** Puts the picture beside its enlargement, which is still to come. */
+  #show(picture: Picture, before: Before, scale: Scale): Result {
     const result = new Result(scale * before.width, scale * before.height);
     this.#result?.close();
     this.#result = result;
@@ -85,7 +87,10 @@ export class UpsampleView {
     this.#compare.show(result, before, result, !isNew);
     if (isNew && this.#given === this.#sample) this.#compare.closeUp(scale);
     this.#report.sizes(picture, before, result, scale);
+    return result;
+  }
 
+  async #enlarge(before: Before, scale: Scale, opened: OpenDevice, result: Result, signal: AbortSignal): Promise<void> {
     const check = new SampleCheck(before.pixels, scale);
     let milliseconds = 0;
     let strips = 0;
