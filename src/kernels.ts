@@ -1,9 +1,10 @@
 /** Which kernel computes a problem, and in how many workgroups. */
+import type { Axis } from './geometry.ts';
 import type { Capabilities, Problem } from './plan.ts';
 import type { Layout } from './types.ts';
 
 /** Of the GPU's kernels, each a shader of that name. */
-export type KernelName = 'direct' | 'phase-gemm' | 'phase-gemm-small';
+export type KernelName = 'direct' | 'phase-registers' | 'all-phases-registers' | 'phase-gemm' | 'phase-gemm-small';
 
 export interface KernelChoice {
   readonly kernel: KernelName | 'plain';
@@ -15,16 +16,111 @@ export interface KernelChoice {
 }
 
 /** Chooses by shape, layout and the kind of adapter. */
-export function chooseKernel(problem: Problem, layout: Layout, capabilities: Capabilities): KernelChoice {
+export function chooseKernel(problem: Problem, _layout: Layout, capabilities: Capabilities): KernelChoice {
   // The others read weights as vec4s, and a cut may begin inside one.
   if (problem.weight.base % 4 !== 0) return direct(problem, 'a few output channels, cut off by the limits');
   if (capabilities.choose !== undefined) return capabilities.choose(problem);
   if (capabilities.device === 'cpu') return { kernel: 'plain', reason: 'the CPU path', constants: {}, workgroups: 1 };
-  return capabilities.software ? softwareKernel(problem, layout) : hardwareKernel(problem);
+  return capabilities.software ? softwareKernel(problem) : hardwareKernel(problem);
 }
 
-function softwareKernel(problem: Problem, _layout: Layout): KernelChoice {
-  return direct(problem, 'one invocation an output: serves every shape');
+/** What an invocation of the kernels in registers computes: positions × vec4s of columns. */
+export interface RegisterTile {
+  readonly positions: 1 | 4 | 8;
+  readonly vectors: 1 | 2 | 3 | 4;
+  /** Neighbouring invocations take turns at that many runs of positions. */
+  readonly lanes: number;
+}
+const REGISTER_TILES: readonly RegisterTile[] = ([8, 4, 1] as const).flatMap((positions) =>
+  ([4, 3, 2, 1] as const).flatMap((vectors) => [4, 1].map((lanes) => ({ positions, vectors, lanes }))),
+);
+const REGISTER_WORKGROUP = 8;
+/** Of an emulated GPU, in multiplications: a load from anywhere; an invocation's start; storing one output. */
+const LOAD = 4;
+const START = 1000;
+const STORE = 30;
+/** Workgroups that keep every core of a CPU busy. */
+const SOME_WORKGROUPS = 16;
+
+type Costed = KernelChoice & { readonly cost: number };
+
+/** The kernel and tile that cost least, by a count of loads, multiplications and stores; unused parts of tiles count too. */
+function softwareKernel(problem: Problem): KernelChoice {
+  return REGISTER_TILES.flatMap((tile) => {
+    const all = allPhasesRegisters(problem, tile);
+    return all === undefined ? [phaseRegisters(problem, tile)] : [phaseRegisters(problem, tile), all];
+  }).reduce((best, choice) => (choice.cost < best.cost ? choice : best));
+}
+
+/** A phase at a time: positions × output channels in registers. */
+export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed {
+  const { rows, columns, outChannels } = problem;
+  const phases = rows.residues.length * columns.residues.length;
+  const taps = ({ residues }: Axis): number => residues.reduce((sum, residue) => sum + residue.taps, 0);
+  return registers(problem, tile, {
+    kernel: 'phase-registers',
+    what: 'output channels of a phase',
+    positions: rows.residues[0]!.positions * columns.residues[0]!.positions,
+    columns: outChannels,
+    phases,
+    taps: (taps(rows) * taps(columns)) / phases,
+  });
+}
+
+/** All phases at once: positions × pairs of phase and output channel in registers. Undefined where phases share no inputs. */
+export function allPhasesRegisters(problem: Problem, tile: RegisterTile): Costed | undefined {
+  const { rows, columns, outChannels } = problem;
+  const [height, width] = [sharedPositions(rows), sharedPositions(columns)];
+  if (height === undefined || width === undefined) return undefined;
+  return registers(problem, tile, {
+    kernel: 'all-phases-registers',
+    what: 'output channels and phases',
+    positions: height * width,
+    columns: rows.residues.length * columns.residues.length * outChannels,
+    phases: 1,
+    taps: rows.residues[0]!.taps * columns.residues[0]!.taps,
+  });
+}
+
+interface RegisterWork {
+  readonly kernel: 'phase-registers' | 'all-phases-registers';
+  readonly what: string;
+  readonly positions: number;
+  readonly columns: number;
+  readonly phases: number;
+  /** Of a phase, on average. */
+  readonly taps: number;
+}
+
+function registers({ batch, groups, inChannels }: Problem, tile: RegisterTile, work: RegisterWork): Costed {
+  const { positions, vectors, lanes } = tile;
+  const blocks = Math.ceil(work.positions / (lanes * positions)) * Math.ceil(work.columns / (4 * vectors));
+  const invocations = lanes * blocks * work.phases * groups * batch;
+  const workgroups = Math.ceil(invocations / REGISTER_WORKGROUP);
+  const round = LOAD * (positions + 4 * vectors) + positions * 4 * vectors;
+  const each = START + STORE * positions * 4 * vectors + round * work.taps * inChannels;
+  return {
+    kernel: work.kernel,
+    reason: `in registers, ${positions} positions × ${4 * vectors} ${work.what} an invocation`,
+    constants: { WORKGROUP_SIZE: REGISTER_WORKGROUP, LANES: lanes, POSITIONS: positions, VECTORS: vectors },
+    workgroups,
+    cost: Math.max(workgroups, SOME_WORKGROUPS) * each,
+  };
+}
+
+/**
+ * Positions u = m + i₀ along an axis that together serve every residue, where all residues have the same taps and i₀ rises by
+ * at most 1 from the first residue to the last.
+ */
+function sharedPositions({ output, stride, residues }: Axis): number | undefined {
+  const [first, last] = [residues[0]!, residues[(output - 1) % stride]!];
+  const shared = residues.every(
+    ({ taps, firstInput }, r) =>
+      taps === first.taps &&
+      firstInput >= residues[Math.max(0, r - 1)]!.firstInput &&
+      firstInput <= first.firstInput + 1,
+  );
+  return shared ? Math.floor((output - 1) / stride) + last.firstInput - first.firstInput + 1 : undefined;
 }
 
 /** Workgroups that keep a large GPU busy: below, smaller tiles spread the work further. */

@@ -1,7 +1,9 @@
 /** Bind group layouts and pipelines: made once per device, kept as long as the device lives. */
+import allPhasesRegistersCode from '../../shaders/all_phases_registers.wgsl?raw';
 import convertCode from '../../shaders/convert_float16.wgsl?raw';
 import directCode from '../../shaders/direct.wgsl?raw';
 import phaseGemmCode from '../../shaders/phase_gemm.wgsl?raw';
+import phaseRegistersCode from '../../shaders/phase_registers.wgsl?raw';
 import packCode from '../../shaders/pack_weight.wgsl?raw';
 import { ConvTranspose2dError } from '../errors.ts';
 import type { KernelName } from '../kernels.ts';
@@ -31,6 +33,8 @@ const shaders: Readonly<Record<ShaderName, Shader>> = {
   direct: { code: directCode, entryPoint: 'main', bindings: COMPUTE },
   'phase-gemm': { code: phaseGemmCode, entryPoint: 'wide', bindings: COMPUTE },
   'phase-gemm-small': { code: phaseGemmCode, entryPoint: 'small', bindings: COMPUTE },
+  'phase-registers': { code: phaseRegistersCode, entryPoint: 'main', bindings: COMPUTE },
+  'all-phases-registers': { code: allPhasesRegistersCode, entryPoint: 'main', bindings: COMPUTE },
   'pack-weight': { code: packCode, entryPoint: 'main', bindings: PACK },
   'expand-float16': { code: convertCode, entryPoint: 'expand', bindings: CONVERT },
   'compress-float16': { code: convertCode, entryPoint: 'compress', bindings: CONVERT },
