@@ -1,0 +1,204 @@
+// The CPU path's WebAssembly by itself, where the public interface cannot force what is hard for it: tiles so small that small
+// layers have many, jobs in any order on two working memories, either module, either kind of memory, a heap with holes.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { WasmHost } from '../../src/cpu/wasm-host.ts';
+import { wasmVariant, type WasmVariant } from '../../src/cpu/wasm-module.ts';
+import { packForWasm } from '../../src/cpu/wasm-pack.ts';
+import { planWasm, rowBlocks, type WasmCuts, type WasmPlan } from '../../src/cpu/wasm-plan.ts';
+import { WasmRunner } from '../../src/cpu/wasm-runner.ts';
+import { ConvTranspose2dError } from '../../src/errors.ts';
+import { resolveOptions } from '../../src/options.ts';
+import { planLayer } from '../../src/plan.ts';
+import { fromFloat16, toFloat16 } from '../../src/tensors.ts';
+import type { Activation, ConvTranspose2dOptions, HostTensor } from '../../src/types.ts';
+import { capabilitiesOf } from '../../src/webgpu/device.ts';
+import { floatTensor, integerTensor, lengthOf } from '../support/tensors.ts';
+import { mismatch } from '../support/tolerance.ts';
+
+interface Layer {
+  readonly input: readonly [batch: number, channels: number, height: number, width: number];
+  readonly outChannels: number;
+  readonly kernel: readonly [number, number];
+  readonly options: ConvTranspose2dOptions;
+}
+
+interface Way {
+  readonly variant: WasmVariant;
+  readonly shared: boolean;
+  readonly cuts: WasmCuts;
+}
+
+interface Ran {
+  readonly output: HostTensor;
+  readonly plan: WasmPlan;
+}
+
+function runOnWasm(layer: Layer, { variant, shared, cuts }: Way, [input, weight, bias]: readonly HostTensor[]): Ran {
+  const { spec } = resolveOptions(layer.input[1], layer.outChannels, layer.kernel, layer.options);
+  const { parts, plan: planned, outputElements } = planLayer(spec, input!.shape, undefined, capabilitiesOf('cpu', ''));
+  const problem = { ...parts[0]!.problem, activation: spec.activation, negativeSlope: spec.negativeSlope };
+  const plan = planWasm(problem, cuts);
+
+  const host = new WasmHost(variant, shared);
+  const hole = host.load(new Float32Array(997));
+  const weights = host.load(packForWasm(spec, weight!.data as Float32Array, bias!.data as Float32Array)!);
+  host.unload(hole);
+  const call = host.begin(plan, weights, input!.data as Float32Array, outputElements, 2);
+  const [own, other] = call.addresses as [(typeof call.addresses)[0], (typeof call.addresses)[0]];
+  // What is not computed, or read before it is written, shows as NaN; so does what is written next to the output.
+  new Float32Array(host.heap.memory.buffer).fill(NaN, own.output / 4, (other.work + plan.work.size) / 4);
+  const second = new WasmRunner(host.heap.memory, variant).start(plan, other);
+  for (let job = plan.jobs - 1; job >= 0; job--) {
+    if (job % 3 === 0) second(job, job + 1);
+    else host.run(call, job, job + 1);
+  }
+  const beyond = new Float32Array(host.heap.memory.buffer, own.output + outputElements * 4, 8);
+  expect(beyond.every(Number.isNaN)).toBe(true);
+  const output = new Float32Array(outputElements);
+  host.read(call, output);
+  host.end(call);
+  return { output: { shape: planned.outputShape, data: output }, plan };
+}
+
+function dataOf(layer: Layer, make: typeof integerTensor | typeof floatTensor, seed: number): HostTensor[] {
+  const [n, c, h, w] = layer.input;
+  const { groups = 1, layout } = layer.options;
+  return [
+    make(layout === 'NHWC' ? [n, h, w, c] : [n, c, h, w], seed),
+    make([c, layer.outChannels / groups, ...layer.kernel], seed + 1),
+    make([layer.outChannels], seed + 2),
+  ];
+}
+
+function judged(layer: Layer, lane: 'exact' | 'float', ran: Ran, [input, weight, bias]: readonly HostTensor[]): void {
+  const problem = { input: input!, weight: weight!, bias, options: layer.options };
+  expect(mismatch(ran.output, problem, { lane }), JSON.stringify({ layer, kernel: ran.plan.kernel })).toBeUndefined();
+}
+
+const both = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<[T, T]> => fc.tuple(one, one);
+
+const layers: fc.Arbitrary<Layer> = fc
+  .record({
+    batch: fc.integer({ min: 1, max: 2 }),
+    groups: fc.constantFrom(1, 1, 2, 3),
+    ins: fc.constantFrom(1, 2, 3, 4, 5, 9),
+    // Rows up to 12, panels of 8 from 13 on.
+    outs: fc.constantFrom(1, 2, 3, 5, 7, 8, 9, 12, 13, 16, 17, 24),
+    size: fc.tuple(fc.constantFrom(1, 1, 2, 3, 5, 9), fc.constantFrom(1, 1, 2, 4, 5, 13, 37)),
+    kernel: both(fc.integer({ min: 1, max: 5 })),
+    stride: both(fc.integer({ min: 1, max: 5 })),
+    dilation: both(fc.integer({ min: 1, max: 4 })),
+    sides: fc.tuple(...Array.from({ length: 4 }, () => fc.integer({ min: -3, max: 5 }))),
+    layout: fc.constantFrom('NCHW' as const, 'NHWC' as const),
+    activation: fc.constantFrom<Activation>('none', 'none', 'relu', 'relu6'),
+  })
+  .map(({ batch, groups, ins, outs, size, kernel, stride, dilation, sides, layout, activation }): Layer => {
+    // Crops as much as leaves an output.
+    const padding = [...sides] as [number, number, number, number];
+    for (const axis of [0, 1] as const) {
+      const full = (size[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1;
+      padding[axis] = Math.min(padding[axis], full - 1);
+      padding[axis + 2] = Math.min(padding[axis + 2]!, full - 1 - padding[axis]);
+    }
+    const options = { stride, dilation, padding, groups, layout, activation };
+    return { input: [batch, ins * groups, ...size], outChannels: outs * groups, kernel, options };
+  });
+
+const cuts = fc.constantFrom<WasmCuts>({}, { minimumJobs: 7 }, { tileBytes: 1, rowBytes: 1 }, { tileBytes: 6000 });
+
+test('the engine takes relaxed SIMD', () => {
+  expect(wasmVariant()).toBe('relaxed-simd');
+});
+
+describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
+  test('600 random layers, in tiles and jobs of all sizes, are exact on integers', () => {
+    const kernels = new Map<string, number>();
+    let tiled = 0;
+    const property = fc.property(layers, cuts, fc.boolean(), fc.nat(), (layer, cut, shared, seed) => {
+      const data = dataOf(layer, integerTensor, seed);
+      const ran = runOnWasm(layer, { variant, shared, cuts: cut }, data);
+      judged(layer, 'exact', ran, data);
+      kernels.set(ran.plan.kernel, (kernels.get(ran.plan.kernel) ?? 0) + 1);
+      if (ran.plan.inner.tiles > 1 && ran.plan.outer.tiles > 1) tiled++;
+    });
+    fc.assert(property, { numRuns: 600 });
+    for (const kernel of ['rows', 'positions', 'point']) expect(kernels.get(kernel), kernel).toBeGreaterThan(5);
+    expect(tiled).toBeGreaterThan(5);
+  });
+
+  test.each(['leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu'] as const)('%s', (activation) => {
+    const layer: Layer = { input: [1, 5, 9, 9], outChannels: 13, kernel: [3, 3], options: { stride: 2, activation } };
+    const data = dataOf(layer, floatTensor, 7);
+    judged(layer, 'float', runOnWasm(layer, { variant, shared: false, cuts: {} }, data), data);
+  });
+
+  test('every float16 pattern is expanded, and rounded back', () => {
+    const host = new WasmHost(variant);
+    const patterns = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
+    const { plan } = runOnWasm(
+      { input: [1, 1, 1, 1], outChannels: 1, kernel: [1, 1], options: {} },
+      { variant, shared: false, cuts: {} },
+      [integerTensor([1, 1, 1, 1], 1), integerTensor([1, 1, 1, 1], 2), integerTensor([1], 3)],
+    );
+    const call = host.begin(plan, 0, patterns, 2 * patterns.length);
+    const { input, output } = call.addresses[0]!;
+    const expanded = new Float32Array(host.heap.memory.buffer, input, patterns.length);
+    expect(expanded).toEqual(Float32Array.from(patterns, fromFloat16));
+    // What lies between two patterns, and the patterns themselves.
+    const values = new Float32Array(host.heap.memory.buffer, output, 2 * patterns.length);
+    for (const [at, value] of expanded.entries()) {
+      values[2 * at] = value;
+      values[2 * at + 1] = (value + (expanded[at + 1] ?? 0)) / 2;
+    }
+    const expected = Uint16Array.from(values, toFloat16);
+    const rounded = new Uint16Array(expected.length);
+    host.read(call, rounded);
+    expect(rounded).toEqual(expected);
+  });
+});
+
+test('rows are divided into blocks of 1 to 4 without a rest', () => {
+  for (let rows = 1; rows < 100; rows++) {
+    const blocks = rowBlocks(rows);
+    expect(blocks.every((block) => block >= 1 && block <= 4)).toBe(true);
+    expect(blocks.reduce((sum, block) => sum + block, 0)).toBe(rows);
+    expect(blocks.length).toBe(Math.ceil(rows / 4));
+  }
+});
+
+test('weights that are not finite are refused: padding would multiply them by zero', () => {
+  const { spec } = resolveOptions(1, 1, 2, {});
+  for (const odd of [NaN, Infinity, -Infinity]) {
+    expect(packForWasm(spec, Float32Array.of(1, 2, odd, 4))).toBeUndefined();
+  }
+  expect(packForWasm(spec, Float32Array.of(1, 2, 3, 4))).toHaveLength(5);
+});
+
+test('the heap uses again what was freed, and refuses what cannot be had', () => {
+  const { heap } = new WasmHost('simd');
+  const blocks = [1000, 300_000, 64, 5000].map((bytes) => heap.allocate(bytes));
+  const grown = heap.memory.buffer.byteLength;
+  for (const at of [1, 3, 0, 2]) heap.free(blocks[at]!);
+  expect(heap.allocate(grown - 192)).toBeGreaterThan(0);
+  expect(heap.memory.buffer.byteLength).toBe(grown);
+  expect(() => heap.allocate(2 ** 33)).toThrow(ConvTranspose2dError);
+  expect(() => heap.allocate(2 ** 33)).toThrow(expect.objectContaining({ code: 'OUT_OF_MEMORY' }) as Error);
+});
+
+test('a call beyond 2 GiB of addresses is right', () => {
+  const layer: Layer = { input: [1, 4, 5, 5], outChannels: 13, kernel: [3, 3], options: { stride: 2 } };
+  const data = dataOf(layer, integerTensor, 1);
+  const host = new WasmHost('simd');
+  host.heap.allocate(2 ** 31);
+  const { spec } = resolveOptions(4, 13, 3, layer.options);
+  const { parts, plan: planned, outputElements } = planLayer(spec, layer.input, undefined, capabilitiesOf('cpu', ''));
+  const plan = planWasm({ ...parts[0]!.problem, activation: 'none', negativeSlope: 0 });
+  const weights = host.load(packForWasm(spec, data[1]!.data as Float32Array, data[2]!.data as Float32Array)!);
+  const call = host.begin(plan, weights, data[0]!.data as Float32Array, outputElements);
+  expect(call.addresses[0]!.input).toBeGreaterThan(2 ** 31);
+  host.run(call);
+  const output = new Float32Array(lengthOf(planned.outputShape));
+  host.read(call, output);
+  judged(layer, 'exact', { output: { shape: planned.outputShape, data: output }, plan }, data);
+});
