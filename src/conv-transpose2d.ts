@@ -50,6 +50,8 @@ export class ConvTranspose2d {
   /** The parameters as they were given or drawn; undefined when the GPU alone has them. */
   #state: StateDict | undefined;
   #plans = new Map<string, LayerPlan>();
+  /** The plan used last: a layer is mostly called with one shape. */
+  #recent: { readonly inputShape: readonly number[]; readonly plan: LayerPlan } | undefined;
   #destroyed = false;
 
   /**
@@ -176,7 +178,7 @@ export class ConvTranspose2d {
     if (!(backend instanceof GpuLayer)) {
       throw new ConvTranspose2dError('UNSUPPORTED', "encode records GPU work, and the layer's device is 'cpu'");
     }
-    if (typeof encoder !== 'object' || !('beginComputePass' in encoder)) {
+    if (typeof encoder !== 'object' || (encoder as unknown) === null || !('beginComputePass' in encoder)) {
       throw invalid('encoder', encoder, 'it must be a GPUCommandEncoder');
     }
     const { device } = backend;
@@ -213,6 +215,7 @@ export class ConvTranspose2d {
     if (this.#state !== undefined) backend.loadHost(this.#state);
     this.#backend = backend;
     this.#plans.clear();
+    this.#recent = undefined;
     return backend;
   }
 
@@ -244,6 +247,9 @@ export class ConvTranspose2d {
   }
 
   #plan(inputShape: readonly number[], outputSize: Pair | undefined): LayerPlan {
+    const recent = this.#recent;
+    if (recent !== undefined && outputSize === undefined && sameShape(recent.inputShape, inputShape))
+      return recent.plan;
     const key = `${String(inputShape)}|${String(outputSize)}`;
     let layerPlan = this.#plans.get(key);
     if (layerPlan === undefined) {
@@ -258,6 +264,7 @@ export class ConvTranspose2d {
       this.#plans.delete(oldest[0]);
       this.#backend?.release(oldest[1]);
     }
+    this.#recent = outputSize === undefined ? { inputShape: [...inputShape], plan: layerPlan } : undefined;
     return layerPlan;
   }
 
@@ -282,6 +289,9 @@ export class ConvTranspose2d {
 
 const isGpu = (tensor: HostTensor | GpuTensor | undefined): tensor is GpuTensor =>
   typeof tensor === 'object' && (tensor as unknown) !== null && 'buffer' in tensor;
+
+const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((extent, i) => extent === b[i]);
 
 const isLost = ({ device }: Backend): boolean => device !== 'cpu' && lossOf(device) !== undefined;
 

@@ -196,6 +196,7 @@ export function splitCall(options: unknown): { layer: Record<string, unknown>; c
 
 /** Checks what a call says, tensors aside. */
 export function checkCall(call: unknown): Call {
+  if (call === undefined) return {};
   const given = record('call', call);
   refuseUnknown(given, callNames);
   const { signal } = given;

@@ -118,6 +118,12 @@ export async function readStaging(device: GPUDevice, staging: GPUBuffer, signal?
   }
 }
 
+function checkOffset(name: string, offset: unknown, alignment: number): asserts offset is number {
+  if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < 0 || offset % alignment !== 0) {
+    throw invalid(name, offset, `it must be a multiple of ${alignment} bytes, of at least 0`);
+  }
+}
+
 /** Checks a GPU tensor at the door and completes it. */
 export function checkGpuTensor(
   device: GPUDevice,
@@ -149,10 +155,7 @@ export function checkGpuTensor(
   const { size, usage } = buffer as GPUBuffer;
   if ((usage & GPUBufferUsage.STORAGE) === 0) throw invalid(`${name} buffer usage`, usage, 'it must include STORAGE');
   const offset = t.offset === undefined ? 0 : t.offset;
-  const alignment = device.limits.minStorageBufferOffsetAlignment;
-  if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < 0 || offset % alignment !== 0) {
-    throw invalid(`${name} offset`, offset, `it must be a multiple of ${alignment} bytes, of at least 0`);
-  }
+  if (offset !== 0) checkOffset(`${name} offset`, offset, device.limits.minStorageBufferOffsetAlignment);
   const needed = offset + tensorBytes(given, held);
   if (size < needed) {
     throw invalid(`${name} buffer size`, size, `shape ${shown(given)} from offset ${offset} takes ${needed} bytes`);

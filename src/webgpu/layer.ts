@@ -21,6 +21,7 @@ import { layOut, type BufferName, type Step, type Steps } from './steps.ts';
 /** A plan with everything made but the bind groups, which name the caller's tensors. */
 interface Prepared {
   readonly steps: readonly Step[];
+  readonly pipelines: readonly GPUComputePipeline[];
   /** Tables and scratch. */
   readonly buffers: ReadonlyMap<BufferName, GPUBuffer>;
   readonly groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string, readonly GPUBindGroup[]>>>;
@@ -144,14 +145,15 @@ export class GpuLayer {
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
   ): void {
-    const { steps } = prepared;
+    const { steps, pipelines } = prepared;
     if (steps.length === 0) return;
     const groups = this.#bindGroups(prepared, input, output);
     const pass = encoder.beginComputePass({ label: 'conv-transpose2d' });
-    for (const [i, { request, workgroups }] of steps.entries()) {
-      pass.setPipeline(pipelineNow(this.device, request));
+    for (let i = 0; i < steps.length; i++) {
+      const [x, y, z] = steps[i]!.workgroups;
+      pass.setPipeline(pipelines[i]!);
       pass.setBindGroup(0, groups[i]);
-      pass.dispatchWorkgroups(...workgroups);
+      pass.dispatchWorkgroups(x, y, z);
     }
     pass.end();
   }
@@ -224,7 +226,8 @@ export class GpuLayer {
         device.createBuffer({ label: `conv-transpose2d ${name}`, size, usage: GPUBufferUsage.STORAGE }),
       );
     }
-    const prepared: Prepared = { steps, buffers, groups: new WeakMap(), named: false };
+    const pipelines = steps.map(({ request }) => pipelineNow(device, request));
+    const prepared: Prepared = { steps, pipelines, buffers, groups: new WeakMap(), named: false };
     this.#prepared.set(layerPlan, prepared);
     return prepared;
   }
