@@ -125,7 +125,7 @@ fn unravel(tile: Tile, position: u32) -> vec3u {
   return vec3u(line / rows, line % rows, position % columns);
 }
 
-// Sums of all k, by the micro-kernel below: loads one tile of each matrix.
+// Four positions' inputs, before a tap moves them.
 struct Source {
   images: vec4u,         // element of the first channel of each of four positions' images
   rows: vec4i,
@@ -147,6 +147,7 @@ fn source_of(tile: Tile, position: u32) -> Source {
   return source;
 }
 
+// Reads TILE_DEPTH rows of both matrices from `from_k` on; every invocation stays with its four positions.
 fn load_tiles(tile: Tile, source: Source, from_k: u32, lane: u32) {
   let input_lanes = TILE_POSITIONS / 4;
   for (var i = lane; i < TILE_DEPTH * input_lanes; i += INVOCATIONS) {
@@ -249,24 +250,14 @@ fn wide(
     }
     workgroupBarrier();
   }
-  let position = lane_position * 4;
-  let channel = lane_channel * 4;
-  store(tile, position + 0, channel, c00);
-  store(tile, position + 0, channel + TILE_CHANNELS / 2, c01);
-  store(tile, position + 1, channel, c10);
-  store(tile, position + 1, channel + TILE_CHANNELS / 2, c11);
-  store(tile, position + 2, channel, c20);
-  store(tile, position + 2, channel + TILE_CHANNELS / 2, c21);
-  store(tile, position + 3, channel, c30);
-  store(tile, position + 3, channel + TILE_CHANNELS / 2, c31);
-  store(tile, position + TILE_POSITIONS / 2 + 0, channel, c40);
-  store(tile, position + TILE_POSITIONS / 2 + 0, channel + TILE_CHANNELS / 2, c41);
-  store(tile, position + TILE_POSITIONS / 2 + 1, channel, c50);
-  store(tile, position + TILE_POSITIONS / 2 + 1, channel + TILE_CHANNELS / 2, c51);
-  store(tile, position + TILE_POSITIONS / 2 + 2, channel, c60);
-  store(tile, position + TILE_POSITIONS / 2 + 2, channel + TILE_CHANNELS / 2, c61);
-  store(tile, position + TILE_POSITIONS / 2 + 3, channel, c70);
-  store(tile, position + TILE_POSITIONS / 2 + 3, channel + TILE_CHANNELS / 2, c71);
+  var sums = array<vec4f, 16>(
+    c00, c01, c10, c11, c20, c21, c30, c31, c40, c41, c50, c51, c60, c61, c70, c71,
+  );
+  for (var i = 0u; i < 16; i++) {
+    let p = i / 2;
+    let position = lane_position * 4 + p % 4 + p / 4 * (TILE_POSITIONS / 2);
+    store(tile, position, lane_channel * 4 + i % 2 * (TILE_CHANNELS / 2), sums[i]);
+  }
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -297,10 +288,8 @@ fn small(
     }
     workgroupBarrier();
   }
-  let position = lane_position * 4;
-  let channel = lane_channel * 4;
-  store(tile, position + 0, channel, c00);
-  store(tile, position + 1, channel, c10);
-  store(tile, position + 2, channel, c20);
-  store(tile, position + 3, channel, c30);
+  var sums = array<vec4f, 4>(c00, c10, c20, c30);
+  for (var i = 0u; i < 4; i++) {
+    store(tile, lane_position * 4 + i, lane_channel * 4, sums[i]);
+  }
 }
