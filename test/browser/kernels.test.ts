@@ -2,7 +2,7 @@
 // phases and split sums all occur: exactly the reference's integers.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { direct, phaseGemm, type KernelChoice } from '../../src/kernels.ts';
+import { allPhasesRegisters, direct, phaseGemm, phaseRegisters, type KernelChoice } from '../../src/kernels.ts';
 import { resolveOptions } from '../../src/options.ts';
 import { planLayer, type Capabilities, type Problem } from '../../src/plan.ts';
 import type { HostTensor } from '../../src/types.ts';
@@ -14,6 +14,25 @@ import { mismatch } from '../support/tolerance.ts';
 
 const kernels: Record<string, (problem: Problem) => KernelChoice> = {
   direct: (problem) => direct(problem, 'forced'),
+  ...Object.fromEntries(
+    ([8, 4, 1] as const).flatMap((positions) =>
+      ([4, 3, 2, 1] as const).map((vectors) => {
+        const tile = { positions, vectors, lanes: vectors };
+        const choose = (problem: Problem): KernelChoice => phaseRegisters(problem, tile);
+        return [`phase-registers ${positions} × ${vectors}`, choose];
+      }),
+    ),
+  ),
+  ...Object.fromEntries(
+    ([8, 4, 1] as const).flatMap((positions) =>
+      ([4, 2, 1] as const).map((vectors) => {
+        const tile = { positions, vectors, lanes: 5 - vectors };
+        const choose = (problem: Problem): KernelChoice =>
+          allPhasesRegisters(problem, tile) ?? phaseRegisters(problem, tile);
+        return [`all-phases-registers ${positions} × ${vectors}`, choose];
+      }),
+    ),
+  ),
   'phase-gemm': (problem) =>
     phaseGemm(problem, { kernel: 'phase-gemm', positions: 16, channels: 16, depth: 4, each: 64 }),
   'phase-gemm of two invocations': (problem) =>
