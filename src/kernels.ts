@@ -6,8 +6,11 @@ import type { Layout } from './types.ts';
 /** Of the GPU's kernels, each a shader of that name. */
 export type KernelName = 'direct' | 'phase-registers' | 'all-phases-registers' | 'phase-gemm' | 'phase-gemm-small';
 
+/** Of the CPU path. */
+export type CpuKernelName = 'wasm-relaxed-simd' | 'wasm-simd' | 'plain';
+
 export interface KernelChoice {
-  readonly kernel: KernelName | 'plain';
+  readonly kernel: KernelName | CpuKernelName;
   readonly reason: string;
   /** The kernel's overrides beyond those that every kernel has. */
   readonly constants: Readonly<Record<string, number>>;

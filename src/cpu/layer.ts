@@ -1,77 +1,149 @@
 /** A layer on the CPU. */
-import { packWeight } from '../packing.ts';
+import { ConvTranspose2dError } from '../errors.ts';
+import type { KernelChoice } from '../kernels.ts';
 import type { Spec } from '../options.ts';
 import type { Capabilities, LayerPlan } from '../plan.ts';
-import { allocate, bytesPerElement, hostTensorLike, storeFloat32, toFloat32Array } from '../tensors.ts';
+import { allocate, bytesPerElement, hostTensorLike, storeFloat32, toFloat32Array, type HostData } from '../tensors.ts';
 import type { HostTensor, StateDict } from '../types.ts';
+import { sharedCpu, type Cpu } from './cpu.ts';
+import { Parameters } from './parameters.ts';
 import { runPlain } from './plain.ts';
-
-/** The page gets its turn after so many milliseconds of work. */
-const SLICE = 16;
+import { inSlices } from './slices.ts';
+import type { WasmData } from './wasm-host.ts';
+import type { WasmVariant } from './wasm-module.ts';
+import { planWasm, type WasmPlan } from './wasm-plan.ts';
 
 export class CpuLayer {
   readonly device = 'cpu';
   readonly capabilities: Capabilities;
   readonly #spec: Spec;
-  #weight: Float32Array = new Float32Array();
-  #bias: Float32Array = new Float32Array();
+  readonly #cpu: Cpu;
+  readonly #plans = new WeakMap<LayerPlan, WasmPlan>();
+  #parameters: Parameters | undefined;
+  /** Of the calls under way. */
+  readonly #stops = new Set<AbortController>();
+  #destroyed = false;
 
-  constructor(spec: Spec, capabilities: Capabilities) {
+  /** @param cpu where it runs; tests have their own */
+  constructor(spec: Spec, capabilities: Capabilities, cpu: Cpu = sharedCpu()) {
     this.#spec = spec;
-    this.capabilities = capabilities;
+    this.#cpu = cpu;
+    this.capabilities = { ...capabilities, choose: () => kernelOf(cpu.variant) };
+    cpu.enter();
   }
 
   loadHost(state: StateDict): void {
-    this.#weight = packWeight(this.#spec, toFloat32Array(state.weight));
-    this.#bias = state.bias === undefined ? new Float32Array(this.#spec.outChannels) : toFloat32Array(state.bias);
+    this.#parameters?.release();
+    this.#parameters = new Parameters(this.#spec, state);
   }
 
-  async prepare(): Promise<void> {
-    // Nothing is compiled.
+  /** Makes the engine that calls of this shape will run on, and loads the weights there. */
+  async prepare({ parts }: LayerPlan): Promise<void> {
+    const engine = await this.#cpu.engineFor();
+    if (engine !== undefined && parts.length > 0) await this.#parameters?.on(engine);
   }
 
-  release(): void {
-    // Nothing is kept for a plan.
+  release(layerPlan: LayerPlan): void {
+    this.#plans.delete(layerPlan);
   }
 
   async forward(
-    { plan, parts }: LayerPlan,
+    layerPlan: LayerPlan,
     input: HostTensor,
     output: HostTensor | undefined,
     signal: AbortSignal | undefined,
   ): Promise<HostTensor> {
+    const { plan, parts } = layerPlan;
+    const parameters = this.#parameters;
+    if (parameters === undefined) throw new Error('a layer is called after its parameters were loaded');
+    const [part] = parts;
+    // A batch of zero.
+    if (part === undefined) return output ?? hostTensorLike(input, plan.outputShape, allocate(plan.bytes.output));
+
+    const stop = new AbortController();
+    const onAbort = (): void => {
+      stop.abort(signal?.reason);
+    };
+    signal?.addEventListener('abort', onAbort);
+    this.#stops.add(stop);
+    parameters.retain();
+    try {
+      const engine = await this.#cpu.engineFor();
+      const weights = engine && (await parameters.on(engine));
+      stop.signal.throwIfAborted();
+      if (engine === undefined || weights === undefined) {
+        return await this.#plain(layerPlan, parameters, input, output, stop.signal);
+      }
+      const task = {
+        plan: this.#planned(layerPlan),
+        weights,
+        input: wordsOf(input.data),
+        output: output && wordsOf(output.data),
+        outputElements: layerPlan.outputElements,
+        threads: 0,
+      };
+      const words = await engine.forward(task, stop.signal);
+      return output ?? hostTensorLike(input, plan.outputShape, words.buffer as ArrayBuffer);
+    } finally {
+      parameters.release();
+      this.#stops.delete(stop);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    for (const stop of this.#stops) stop.abort(new ConvTranspose2dError('DESTROYED', 'the layer was destroyed'));
+    this.#parameters?.release();
+    this.#parameters = undefined;
+    this.#cpu.leave();
+  }
+
+  #planned(layerPlan: LayerPlan): WasmPlan {
+    let planned = this.#plans.get(layerPlan);
+    if (planned === undefined) {
+      const { activation, negativeSlope } = this.#spec;
+      // The CPU has no limits that would cut the layer.
+      const { problem } = layerPlan.parts[0]!;
+      planned = planWasm({ ...problem, activation, negativeSlope });
+      this.#plans.set(layerPlan, planned);
+    }
+    return planned;
+  }
+
+  async #plain(
+    { plan, parts }: LayerPlan,
+    parameters: Parameters,
+    input: HostTensor,
+    output: HostTensor | undefined,
+    stop: AbortSignal,
+  ): Promise<HostTensor> {
     const elements = plan.bytes.output / bytesPerElement(this.#spec.dtype);
     const result = output ?? hostTensorLike(input, plan.outputShape, allocate(plan.bytes.output));
     const values = result.data instanceof Float32Array ? result.data : new Float32Array(allocate(4 * elements));
-    const [weight, bias] = [this.#weight, this.#bias];
+    const { weight, bias } = parameters.plain();
     const inputValues = toFloat32Array(input);
     for (const { problem } of parts) {
-      let began = performance.now();
-      const work = runPlain(problem, this.#spec, inputValues, weight, bias, values);
-      while (work.next().done !== true) {
-        if (performance.now() - began < SLICE) continue;
-        await turn();
-        signal?.throwIfAborted();
-        began = performance.now();
-      }
+      await inSlices(runPlain(problem, this.#spec, inputValues, weight, bias, values), stop);
     }
     storeFloat32(values, result.data);
     return result;
   }
-
-  destroy(): void {
-    // Only memory, and the collector's.
-  }
 }
 
-/** Resolves after the event loop has had a turn. A message, since timers are throttled to 4 ms. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
+/** What plans say. */
+function kernelOf(variant: WasmVariant | undefined): KernelChoice {
+  const [kernel, reason] =
+    variant === undefined
+      ? (['plain', 'the engine has no WebAssembly SIMD'] as const)
+      : variant === 'simd'
+        ? (['wasm-simd', 'the engine has WebAssembly SIMD, and no relaxed one'] as const)
+        : (['wasm-relaxed-simd', 'the engine has WebAssembly SIMD with multiply-add'] as const);
+  return { kernel, reason, constants: {}, workgroups: 1 };
+}
+
+/** Float16 as bit patterns. */
+function wordsOf(data: HostData): WasmData {
+  return data instanceof Float32Array ? data : new Uint16Array(data.buffer, data.byteOffset, data.length);
 }

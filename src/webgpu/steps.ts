@@ -1,5 +1,5 @@
 /** A plan as GPU work, still plain data: dispatches, what each binds by name, and the bytes of their tables. */
-import type { KernelName } from '../kernels.ts';
+import type { CpuKernelName, KernelName } from '../kernels.ts';
 import { ACTIVATIONS, type Spec } from '../options.ts';
 import { CONVERT_WORKGROUP, roundUp, type LayerPlan, type Part, type Range } from '../plan.ts';
 import { PARAMS_SIZE, residuesSize, writeParams, writeResidues } from './params.ts';
@@ -78,8 +78,10 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
   return { steps, tables: tables.bytes(), scratch };
 }
 
-function gpuKernel(kernel: KernelName | 'plain'): KernelName {
-  if (kernel === 'plain') throw new Error('a plan for the CPU was given to a GPU');
+function gpuKernel(kernel: KernelName | CpuKernelName): KernelName {
+  if (kernel === 'plain' || kernel === 'wasm-simd' || kernel === 'wasm-relaxed-simd') {
+    throw new Error('a plan for the CPU was given to a GPU');
+  }
   return kernel;
 }
 

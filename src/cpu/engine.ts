@@ -1,0 +1,153 @@
+/** WebAssembly memory with layers' weights and calls' tensors, and the code that runs on it: all of it step by step. */
+import { allocate } from '../tensors.ts';
+import { WasmHeap, type WasmData } from './wasm-host.ts';
+import type { WasmVariant } from './wasm-module.ts';
+import type { WasmPlan } from './wasm-plan.ts';
+import { WasmRunner, type WasmAddresses } from './wasm-runner.ts';
+import { inSlices } from './slices.ts';
+
+/** Elements that are copied in one step: well below a millisecond. */
+const CHUNK = 2 ** 17;
+/** Vectors are read up to here beyond a tensor. */
+const ALIGNMENT = 64;
+
+const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+/** A call on an engine: what it computes, from what, and where to. */
+export interface Task {
+  readonly plan: WasmPlan;
+  /** Where the engine keeps the weights. */
+  readonly weights: number;
+  readonly input: WasmData;
+  /** Left out: a new one is made. */
+  readonly output: WasmData | undefined;
+  readonly outputElements: number;
+  /** How many threads of its own the engine may use; 0 for the calling one. */
+  readonly threads: number;
+}
+
+/** A call's memory: one block. */
+export interface CallMemory {
+  readonly plan: WasmPlan;
+  /** Of each thread: they differ in `work`. */
+  readonly addresses: readonly [WasmAddresses, ...WasmAddresses[]];
+}
+
+/** Where calls run: here, or in workers. Weights are in its own memory. */
+export interface Engine {
+  /** @returns what `Task` names the weights by. @throws ConvTranspose2dError OUT_OF_MEMORY */
+  load(packed: Float32Array<ArrayBuffer>): number | Promise<number>;
+  unload(weights: number): void;
+  /** @returns the output. @throws ConvTranspose2dError OUT_OF_MEMORY, DEVICE_LOST; the signal's reason */
+  forward(task: Task, stop: AbortSignal): Promise<WasmData>;
+}
+
+/** An engine on the calling thread, which has its turns. */
+export class LocalEngine implements Engine {
+  readonly variant: WasmVariant;
+  readonly #heap: WasmHeap;
+  readonly #runner: WasmRunner;
+
+  /** @param shared whether other threads will run jobs on its memory */
+  constructor(variant: WasmVariant, shared = false) {
+    this.variant = variant;
+    this.#heap = new WasmHeap(shared);
+    this.#runner = new WasmRunner(this.#heap.memory, variant);
+  }
+
+  get memory(): WebAssembly.Memory {
+    return this.#heap.memory;
+  }
+
+  load(packed: Float32Array<ArrayBuffer>): number {
+    const address = this.#heap.allocate(packed.byteLength);
+    new Float32Array(this.memory.buffer, address, packed.length).set(packed);
+    return address;
+  }
+
+  unload(weights: number): void {
+    this.#heap.free(weights);
+  }
+
+  async forward(task: Task, stop: AbortSignal): Promise<WasmData> {
+    const { input, outputElements } = task;
+    const output = task.output ?? newData(input, outputElements);
+    const call = this.#begin(task);
+    let running = true;
+    try {
+      await inSlices(this.#copyIn(call, input), stop);
+      running = await this.compute(call, task, stop);
+      await inSlices(this.#copyOut(call, output), stop);
+      return output;
+    } finally {
+      if (running) this.#heap.free(call.addresses[0].input);
+    }
+  }
+
+  /** Runs the jobs of a call. @returns true */
+  protected async compute(call: CallMemory, _task: Task, stop: AbortSignal): Promise<boolean> {
+    await inSlices(this.#run(call), stop);
+    return true;
+  }
+
+  #begin({ plan, weights, input, outputElements, threads }: Task): CallMemory {
+    // One block, so that calls of one size find the same one again.
+    const inputBytes = aligned(input.length * 4 + ALIGNMENT);
+    const outputBytes = aligned(outputElements * 4 + ALIGNMENT);
+    const workBytes = aligned(plan.work.size);
+    const start = this.#heap.allocate(inputBytes + outputBytes + Math.max(1, threads) * workBytes);
+    const output = start + inputBytes;
+    const first = { input: start, weights, output, work: output + outputBytes };
+    const others = Array.from({ length: Math.max(0, threads - 1) }, (_, thread) => ({
+      ...first,
+      work: first.work + (thread + 1) * workBytes,
+    }));
+    return { plan, addresses: [first, ...others] };
+  }
+
+  *#copyIn({ addresses: [{ input }] }: CallMemory, data: WasmData): Generator<void, void> {
+    for (let first = 0; first < data.length; first += CHUNK) {
+      const chunk = data.subarray(first, first + CHUNK);
+      const target = input + first * 4;
+      const { buffer } = this.memory;
+      if (chunk instanceof Float32Array) {
+        new Float32Array(buffer, target, chunk.length).set(chunk);
+      } else {
+        const halves = target + chunk.length * 2;
+        new Uint16Array(buffer, halves, chunk.length).set(chunk);
+        this.#runner.expandFloat16(target, halves, chunk.length);
+      }
+      yield;
+    }
+  }
+
+  *#run({ plan, addresses: [own] }: CallMemory): Generator<void, void> {
+    const jobs = this.#runner.start(plan, own);
+    for (let job = 0; job < plan.jobs; job++) {
+      jobs(job, job + 1);
+      yield;
+    }
+  }
+
+  *#copyOut({ addresses: [{ output }] }: CallMemory, data: WasmData): Generator<void, void> {
+    for (let first = 0; first < data.length; first += CHUNK) {
+      const chunk = data.subarray(first, first + CHUNK);
+      const source = output + first * 4;
+      const { buffer } = this.memory;
+      if (chunk instanceof Float32Array) {
+        chunk.set(new Float32Array(buffer, source, chunk.length));
+      } else {
+        this.#runner.roundToFloat16(source, source, chunk.length);
+        chunk.set(new Uint16Array(buffer, source, chunk.length));
+      }
+      yield;
+    }
+  }
+}
+
+/** Data of the same kind. @throws ConvTranspose2dError OUT_OF_MEMORY */
+export function newData(like: WasmData, elements: number): WasmData {
+  return like instanceof Float32Array
+    ? new Float32Array(allocate(elements * 4))
+    : new Uint16Array(allocate(elements * 2));
+}
