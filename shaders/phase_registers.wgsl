@@ -101,7 +101,7 @@ fn advance(at: vec2u, step: vec2u, width: u32) -> vec2u {
   return select(next, vec2u(next.x + 1, next.y - width), next.y >= width);
 }
 
-// Missing inputs are zeros by choice, not by multiplication: weights may be Inf.
+// Missing inputs are zeros by choice, not by multiplication: what is read in their place may be Inf.
 fn load(at: vec4u, real: vec4<bool>) -> vec4f {
   let x = f32(input[at.x]);
   if (POSITIONS == 1) {
