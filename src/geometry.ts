@@ -91,7 +91,8 @@ function phaseTaps(f: number, { kernel, stride, dilation }: AxisParameters): { f
  */
 export function axisGeometry(asked: AxisParameters): Axis {
   const { input, kernel, dilation, padding, output } = asked;
-  const stride = input === 1 ? dilation * (kernel - 1) + 1 : asked.stride;
+  const extent = dilation * (kernel - 1) + 1;
+  const stride = input === 1 && Math.min(extent, output) <= MOST_RESIDUES ? extent : asked.stride;
   const axis = { ...asked, stride };
   const g = gcd(stride, dilation);
   if (Math.min(stride, output) > MOST_RESIDUES) {
