@@ -108,7 +108,7 @@ export class ConvTranspose2d {
       return bias === undefined ? { weight: copied(weight) } : { weight: copied(weight), bias: copied(bias) };
     }
     if (!(this.#backend instanceof GpuLayer)) throw new Error('only a GPU layer keeps no host state');
-    const { weight, bias } = await this.#backend.stateDict();
+    const { weight, bias } = await this.#settled(this.#backend.stateDict(), undefined);
     const tensor = (shape: number[], data: Float32Array): HostTensor =>
       this.#spec.dtype === 'float32'
         ? { shape, data }
@@ -137,9 +137,7 @@ export class ConvTranspose2d {
     this.#checkAlive();
     const { outputSize, signal } = checkCall(call);
     const { backend, layerPlan } = await this.#ready(inputShape, outputSize, signal);
-    await backend.prepare(layerPlan);
-    signal?.throwIfAborted();
-    this.#checkAlive();
+    await this.#settled(backend.prepare(layerPlan), signal);
     return layerPlan.plan;
   }
 
@@ -155,9 +153,7 @@ export class ConvTranspose2d {
     const outputShape = shapeOfOutput(this.#spec, input.shape, outputSize);
     if (output !== undefined) checkHostTensor('output', output, outputShape, this.#spec.dtype);
     const { backend, layerPlan } = await this.#ready(input.shape, outputSize, signal);
-    const result = await backend.forward(layerPlan, input, output, signal);
-    signal?.throwIfAborted();
-    return result;
+    return this.#settled(backend.forward(layerPlan, input, output, signal), signal);
   }
 
   /**
@@ -208,6 +204,16 @@ export class ConvTranspose2d {
     if (this.#destroyed) throw new ConvTranspose2dError('DESTROYED', 'the layer was destroyed');
   }
 
+  /** What became of a call, unless it was aborted or the layer destroyed meanwhile. */
+  async #settled<T>(call: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    try {
+      return await call;
+    } finally {
+      signal?.throwIfAborted();
+      this.#checkAlive();
+    }
+  }
+
   #settle(device: Device, because: string): Backend {
     const capabilities = capabilitiesOf(device, because);
     const backend =
@@ -250,6 +256,8 @@ export class ConvTranspose2d {
     const recent = this.#recent;
     if (recent !== undefined && outputSize === undefined && sameShape(recent.inputShape, inputShape))
       return recent.plan;
+    // Checked before it is looked up: what only prints like a shape is none.
+    shapeOfOutput(this.#spec, inputShape, outputSize);
     const key = `${String(inputShape)}|${String(outputSize)}`;
     let layerPlan = this.#plans.get(key);
     if (layerPlan === undefined) {

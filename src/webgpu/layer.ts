@@ -1,4 +1,5 @@
 /** A layer on a GPU: packed weights, and what each shape was prepared to. */
+import { ConvTranspose2dError } from '../errors.ts';
 import type { Spec } from '../options.ts';
 import {
   CONVERT_WORKGROUP,
@@ -44,6 +45,7 @@ export class GpuLayer {
   #unpacked: StateDict | undefined;
   /** Tables that a caller's unsubmitted encoder may still name. */
   #retired: Prepared[] = [];
+  #destroyed = false;
 
   constructor(device: GPUDevice, spec: Spec, capabilities: Capabilities) {
     this.device = device;
@@ -94,6 +96,7 @@ export class GpuLayer {
   /** The parameters as the layer's own tensors: packing undone on the host. */
   async stateDict(): Promise<{ weight: Float32Array; bias: Float32Array }> {
     const [weight, bias] = await inScopes(this.device, () => {
+      this.#checkAlive();
       const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d stateDict' });
       const staged = [this.#weight, this.#bias].map((buffer) => stage(this.device, encoder, buffer, 0, buffer.size));
       this.device.queue.submit([encoder.finish()]);
@@ -112,6 +115,7 @@ export class GpuLayer {
     const requests = [this.#packRequest, ...this.#layOut(layerPlan).steps.map(({ request }) => request)];
     await Promise.all(requests.map((request) => pipelineSoon(this.device, request)));
     await inScopes(this.device, () => {
+      this.#checkAlive();
       this.#packHost();
       this.#prepareNow(layerPlan);
     });
@@ -173,6 +177,7 @@ export class GpuLayer {
     if (size === 0) return output ?? hostTensorLike(input, outputShape, new ArrayBuffer(0));
     const { device } = this;
     const staging = await inScopes(device, () => {
+      this.#checkAlive();
       const inputBuffer = bufferFrom(device, 'conv-transpose2d input', GPUBufferUsage.STORAGE, bytesOf(input.data));
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
       const outputBuffer = device.createBuffer({ label: 'conv-transpose2d output', size, usage });
@@ -197,11 +202,17 @@ export class GpuLayer {
   }
 
   destroy(): void {
+    this.#destroyed = true;
     this.#letGoRetired();
     this.#prepared.forEach(letGo);
     this.#prepared.clear();
     this.#weight.destroy();
     this.#bias.destroy();
+  }
+
+  /** Before a segment makes anything that nobody would let go of. */
+  #checkAlive(): void {
+    if (this.#destroyed) throw new ConvTranspose2dError('DESTROYED', 'the layer was destroyed');
   }
 
   #layOut(layerPlan: LayerPlan): Steps {
