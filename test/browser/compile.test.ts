@@ -1,0 +1,60 @@
+// A guard: drivers have taken half a minute over a kernel whose loops they unroll. Every pipeline that the benchmark's layers
+// choose, on this kind of adapter or another, compiles within 2 seconds.
+import { expect, test } from 'vitest';
+import layers from '../../bench/layers.json' with { type: 'json' };
+import { resolveOptions } from '../../src/options.ts';
+import { planLayer } from '../../src/plan.ts';
+import { capabilitiesOf } from '../../src/webgpu/device.ts';
+import { pipelineSoon, type PipelineRequest } from '../../src/webgpu/pipelines.ts';
+import { layOut } from '../../src/webgpu/steps.ts';
+import { testDevice } from '../support/gpu.ts';
+
+/** What the layers and every activation ask for, by what is compiled. */
+function requests(device: GPUDevice): Map<string, PipelineRequest> {
+  const found = new Map<string, PipelineRequest>();
+  const add = (request: PipelineRequest): void => {
+    const constants = Object.entries(request.constants).map(([name, value]) => `${name} ${value}`);
+    found.set([request.shader, ...constants].join(', '), request);
+  };
+  for (const { input, outChannels, kernelSize, stride, padding, outputPadding, groups, dilation } of layers) {
+    const options = { stride, padding, outputPadding, groups, dilation, activation: 'gelu' };
+    for (const software of [true, false]) {
+      for (const dtype of ['float32', 'float16']) {
+        const { spec } = resolveOptions(input[1], outChannels, kernelSize, { ...options, dtype });
+        const capabilities = { ...capabilitiesOf(device, 'test'), shaderF16: false, software };
+        for (const batch of [1, 64]) {
+          const layerPlan = planLayer(spec, [batch, ...input.slice(1)], undefined, capabilities);
+          layOut(spec, layerPlan, 256).steps.forEach(({ request }) => {
+            add(request);
+          });
+        }
+      }
+    }
+  }
+  add({ shader: 'pack-weight', constants: { WORKGROUP_SIZE: 64, FLOAT16: 1 }, float16: false });
+  return found;
+}
+
+test('every pipeline compiles within 2 seconds, one after the other on a new device', async () => {
+  const device = await testDevice({ label: 'compiling device' });
+  const times: Record<string, number> = {};
+  for (const [name, request] of requests(device)) {
+    const start = performance.now();
+    await pipelineSoon(device, request);
+    times[name] = performance.now() - start;
+  }
+  const kernels = new Set(Object.keys(times).map((name) => name.split(',')[0]));
+  expect([...kernels].sort()).toEqual([
+    'all-phases-registers',
+    'compress-float16',
+    'direct',
+    'expand-float16',
+    'pack-weight',
+    'phase-gemm',
+    'phase-gemm-small',
+    'phase-registers',
+  ]);
+  const slowest = Object.entries(times).sort(([, a], [, b]) => b - a);
+  console.log(`${slowest.length} pipelines, the slowest ${slowest[0]![1].toFixed(0)} ms: ${slowest[0]![0]}`);
+  expect(slowest.filter(([, milliseconds]) => !(milliseconds < 2000))).toEqual([]);
+});

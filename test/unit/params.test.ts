@@ -1,0 +1,43 @@
+// The structs that TypeScript writes byte by byte, against the shaders' own declarations.
+import { expect, test, vi } from 'vitest';
+import { makeShaderDataDefinitions, type StructDefinition } from 'webgpu-utils';
+import { PARAMS_SIZE, paramOffsets, residuesSize } from '../../src/webgpu/params.ts';
+import { resolveOptions } from '../../src/options.ts';
+import { planLayer } from '../../src/plan.ts';
+import { capabilitiesOf } from '../../src/webgpu/device.ts';
+
+// webgpu-utils names these of a browser's; Node has Float16Array from version 24 on.
+vi.hoisted(() => {
+  Object.assign(globalThis, { Float16Array: Uint16Array, GPUShaderStage: { VERTEX: 1, FRAGMENT: 2, COMPUTE: 4 } });
+});
+
+const files = import.meta.glob<string>('../../shaders/*.wgsl', { eager: true, import: 'default', query: '?raw' });
+const shaders = Object.entries(files).map(([path, code]) => ({
+  shader: path.replace(/^.*\//, ''),
+  // The structs come first, and the parser does not know all of WGSL.
+  structs: makeShaderDataDefinitions(code.slice(0, code.search(/^(alias|@group)/m))).structs,
+}));
+const kernels = shaders.filter(({ structs }) => 'input_stride' in structs['Params']!.fields);
+const offsetsOf = ({ fields }: StructDefinition): Record<string, number> =>
+  Object.fromEntries(Object.entries(fields).map(([name, { offset }]) => [name, offset]));
+
+test('the kernels are found', () => {
+  expect(shaders.length).toBe(6);
+  expect(kernels.map(({ shader }) => shader)).toEqual([
+    'all_phases_registers.wgsl',
+    'direct.wgsl',
+    'phase_gemm.wgsl',
+    'phase_registers.wgsl',
+  ]);
+});
+
+test.each(kernels)('$shader: Params and Residue', ({ structs: { Params, Residue } }) => {
+  expect(offsetsOf(Params!)).toEqual(paramOffsets);
+  expect(Params!.size).toBe(PARAMS_SIZE);
+
+  const { spec } = resolveOptions(1, 1, 3, { stride: [2, 3] });
+  const [part] = planLayer(spec, [1, 1, 4, 4], undefined, capabilitiesOf(undefined, '')).parts;
+  expect(residuesSize(part!.problem)).toBe((2 + 3) * Residue!.size);
+  const words = ['taps', 'first_tap', 'first_input', 'positions', 'ranked'];
+  expect(offsetsOf(Residue!)).toEqual(Object.fromEntries(words.map((name, at) => [name, 4 * at])));
+});
