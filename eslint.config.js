@@ -27,7 +27,14 @@ const gpuConstructors =
 
 export default defineConfig(
   // AssemblyScript has TypeScript's looks and other types: asc checks it.
-  globalIgnores(['**/dist/', '**/build/', '.cache/', 'node_modules/', 'assembly/', 'src/cpu/wasm-binary.ts']),
+  globalIgnores([
+    '**/dist/',
+    '**/build/',
+    '.cache/',
+    'node_modules/',
+    'assembly/',
+    'src/cpu/{wasm-binary,worker-source}.ts',
+  ]),
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,

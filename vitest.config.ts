@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { buildWorker } from './scripts/build-worker.mjs';
 import { findLavapipe } from './scripts/lavapipe.mjs';
 import { puppeteerProvider, takePageErrors } from './test/support/puppeteer-provider.ts';
+
+// The worker is text that is made of sources: tests have it as the sources are.
+await buildWorker();
 
 /** Four projects: see test/support for what each runs in. `npx vitest run --project node` runs one. */
 export default defineConfig({
@@ -21,6 +25,10 @@ export default defineConfig({
         extends: true,
         // Found in advance, since a dependency that is found late reloads the page in the middle of a test.
         optimizeDeps: { include: ['fast-check'] },
+        // Cross-origin isolated, so that the CPU path has its threads.
+        server: {
+          headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
+        },
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],

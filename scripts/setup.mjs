@@ -20,11 +20,13 @@ function wanted() {
   return `${createHash('sha256').update(lock).digest('hex')} ${process.platform}-${process.arch}`;
 }
 
-/** Installs what `package-lock.json` names and compiles the CPU path's WebAssembly, unless that is done already. */
+/** Installs what `package-lock.json` names and makes the CPU path's WebAssembly and worker, unless that is done already. */
 export async function setUp() {
   install();
   const { buildAssembly } = await import('./build-assembly.mjs');
   await buildAssembly();
+  const { buildWorker } = await import('./build-worker.mjs');
+  await buildWorker();
 }
 
 function install() {

@@ -1,23 +1,39 @@
 /** The engines that layers share, made on first use and let go after the last layer. */
 import { LocalEngine, type Engine } from './engine.ts';
 import { wasmVariant, type WasmVariant } from './wasm-module.ts';
+import { ThreadsEngine, WorkerEngine } from './worker-engines.ts';
 
 /** How long engines stay after the last layer, in milliseconds: the next one may come soon. */
 const IDLE = 1000;
+/** Milliseconds of work that are worth a message to a worker, and another thread. */
+const SMALL = 3;
+const SMALL_SHARE = 1.5;
+/** What a core does in a millisecond, about: operations, and bytes of tensors read or written. */
+const FLOPS = 2e7;
+const BYTES = 4e6;
+/** Threads beyond these gain little: the tensors come from one memory. */
+const MOST_THREADS = 8;
 
 export interface CpuSettings {
   /** Undefined: plain TypeScript. */
   readonly variant: WasmVariant | undefined;
+  /** Whether there are workers at all. */
+  readonly workers: boolean;
+  /** Whether memory may be shared with them. */
+  readonly shared: boolean;
+  /** How many workers share a memory. */
+  readonly threads: number;
 }
 
 export class Cpu {
-  readonly variant: WasmVariant | undefined;
+  readonly settings: CpuSettings;
   #local: LocalEngine | undefined;
+  #worker: Promise<Engine> | undefined;
   #layers = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
-  constructor({ variant }: CpuSettings) {
-    this.variant = variant;
+  constructor(settings: CpuSettings) {
+    this.settings = settings;
   }
 
   /** Counts a layer in. */
@@ -32,15 +48,46 @@ export class Cpu {
     if (this.#layers > 0) return;
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => {
-      this.#local = undefined;
+      this.dispose();
     }, IDLE);
     unref(this.#idle);
   }
 
-  /** The engine for a call; undefined without WebAssembly SIMD. */
-  engineFor(): Promise<Engine | undefined> {
-    if (this.variant !== undefined) this.#local ??= new LocalEngine(this.variant);
-    return Promise.resolve(this.#local);
+  dispose(): void {
+    this.#local?.dispose();
+    this.#local = undefined;
+    void this.#worker?.then((engine) => {
+      engine.dispose();
+    });
+    this.#worker = undefined;
+  }
+
+  /** How many threads in the background a call deserves; 0 if it is done sooner than they are told of it. */
+  threadsFor(flops: number, bytes: number): number {
+    const { workers, shared, threads } = this.settings;
+    const work = flops / FLOPS + bytes / BYTES;
+    if (!workers || work < SMALL) return 0;
+    return shared ? Math.min(threads, Math.floor(work / SMALL_SHARE)) : 1;
+  }
+
+  /** The engine for a call on that many threads; undefined without WebAssembly SIMD. */
+  async engineFor(threads: number): Promise<Engine | undefined> {
+    const { variant, shared } = this.settings;
+    if (variant === undefined) return undefined;
+    if (threads > 0 && !shared) {
+      const asked = (this.#worker ??= WorkerEngine.open(variant).catch(() => this.#localEngine(variant)));
+      const engine = await asked;
+      if (!engine.dead) return engine;
+      if (this.#worker === asked) this.#worker = undefined;
+      return this.engineFor(threads);
+    }
+    return this.#localEngine(variant);
+  }
+
+  #localEngine(variant: WasmVariant): LocalEngine {
+    const { workers, shared, threads } = this.settings;
+    if (this.#local?.dead === true) this.#local = undefined;
+    return (this.#local ??= workers && shared ? new ThreadsEngine(variant, threads) : new LocalEngine(variant));
   }
 }
 
@@ -49,9 +96,15 @@ function unref(timer: unknown): void {
   if (typeof timer === 'object' && timer !== null && 'unref' in timer) (timer as { unref(): void }).unref();
 }
 
-let shared: Cpu | undefined;
+let common: Cpu | undefined;
 
 /** The one of this page or process. */
 export function sharedCpu(): Cpu {
-  return (shared ??= new Cpu({ variant: wasmVariant() }));
+  return (common ??= new Cpu({
+    variant: wasmVariant(),
+    workers: typeof Worker === 'function',
+    // Missing in Node and in older browsers, whatever the types say.
+    shared: (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true,
+    threads: Math.min((globalThis.navigator as Partial<Navigator> | undefined)?.hardwareConcurrency ?? 1, MOST_THREADS),
+  }));
 }

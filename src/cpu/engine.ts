@@ -7,7 +7,7 @@ import { WasmRunner, type WasmAddresses } from './wasm-runner.ts';
 import { inSlices } from './slices.ts';
 
 /** Elements that are copied in one step: well below a millisecond. */
-const CHUNK = 2 ** 17;
+export const CHUNK: number = 2 ** 17;
 /** Vectors are read up to here beyond a tensor. */
 const ALIGNMENT = 64;
 
@@ -31,10 +31,18 @@ export interface CallMemory {
   readonly plan: WasmPlan;
   /** Of each thread: they differ in `work`. */
   readonly addresses: readonly [WasmAddresses, ...WasmAddresses[]];
+  /** Nobody uses it any more when this has resolved. */
+  idle: Promise<unknown>;
 }
 
 /** Where calls run: here, or in workers. Weights are in its own memory. */
 export interface Engine {
+  /** Whether its memory is lost: it takes no more calls. */
+  readonly dead: boolean;
+  /** Starts what it starts on first use. */
+  warm(): Promise<void>;
+  /** Ends what it started. */
+  dispose(): void;
   /** @returns what `Task` names the weights by. @throws ConvTranspose2dError OUT_OF_MEMORY */
   load(packed: Float32Array<ArrayBuffer>): number | Promise<number>;
   unload(weights: number): void;
@@ -45,6 +53,7 @@ export interface Engine {
 /** An engine on the calling thread, which has its turns. */
 export class LocalEngine implements Engine {
   readonly variant: WasmVariant;
+  dead = false;
   readonly #heap: WasmHeap;
   readonly #runner: WasmRunner;
 
@@ -59,6 +68,14 @@ export class LocalEngine implements Engine {
     return this.#heap.memory;
   }
 
+  warm(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  dispose(): void {
+    // Only memory, and the collector's.
+  }
+
   load(packed: Float32Array<ArrayBuffer>): number {
     const address = this.#heap.allocate(packed.byteLength);
     new Float32Array(this.memory.buffer, address, packed.length).set(packed);
@@ -70,24 +87,26 @@ export class LocalEngine implements Engine {
   }
 
   async forward(task: Task, stop: AbortSignal): Promise<WasmData> {
+    stop.throwIfAborted();
     const { input, outputElements } = task;
     const output = task.output ?? newData(input, outputElements);
     const call = this.#begin(task);
-    let running = true;
     try {
       await inSlices(this.#copyIn(call, input), stop);
-      running = await this.compute(call, task, stop);
+      await this.compute(call, task, stop);
       await inSlices(this.#copyOut(call, output), stop);
       return output;
     } finally {
-      if (running) this.#heap.free(call.addresses[0].input);
+      const free = (): void => {
+        this.#heap.free(call.addresses[0].input);
+      };
+      void call.idle.then(free, free);
     }
   }
 
-  /** Runs the jobs of a call. @returns true */
-  protected async compute(call: CallMemory, _task: Task, stop: AbortSignal): Promise<boolean> {
-    await inSlices(this.#run(call), stop);
-    return true;
+  /** Runs the jobs of a call. */
+  protected compute(call: CallMemory, _task: Task, stop: AbortSignal): Promise<void> {
+    return inSlices(this.#run(call), stop);
   }
 
   #begin({ plan, weights, input, outputElements, threads }: Task): CallMemory {
@@ -102,7 +121,7 @@ export class LocalEngine implements Engine {
       ...first,
       work: first.work + (thread + 1) * workBytes,
     }));
-    return { plan, addresses: [first, ...others] };
+    return { plan, addresses: [first, ...others], idle: Promise.resolve() };
   }
 
   *#copyIn({ addresses: [{ input }] }: CallMemory, data: WasmData): Generator<void, void> {

@@ -13,6 +13,9 @@ import type { WasmData } from './wasm-host.ts';
 import type { WasmVariant } from './wasm-module.ts';
 import { planWasm, type WasmPlan } from './wasm-plan.ts';
 
+/** Jobs for each of several threads, so that they end together. */
+const JOBS = 6;
+
 export class CpuLayer {
   readonly device = 'cpu';
   readonly capabilities: Capabilities;
@@ -28,7 +31,7 @@ export class CpuLayer {
   constructor(spec: Spec, capabilities: Capabilities, cpu: Cpu = sharedCpu()) {
     this.#spec = spec;
     this.#cpu = cpu;
-    this.capabilities = { ...capabilities, choose: () => kernelOf(cpu.variant) };
+    this.capabilities = { ...capabilities, choose: () => kernelOf(cpu.settings.variant) };
     cpu.enter();
   }
 
@@ -38,9 +41,14 @@ export class CpuLayer {
   }
 
   /** Makes the engine that calls of this shape will run on, and loads the weights there. */
-  async prepare({ parts }: LayerPlan): Promise<void> {
-    const engine = await this.#cpu.engineFor();
-    if (engine !== undefined && parts.length > 0) await this.#parameters?.on(engine);
+  async prepare(layerPlan: LayerPlan): Promise<void> {
+    if (layerPlan.parts.length === 0) return;
+    const threads = this.#threadsFor(layerPlan);
+    const engine = await this.#cpu.engineFor(threads);
+    if (engine === undefined) return;
+    this.#planned(layerPlan, threads);
+    await this.#parameters?.on(engine);
+    if (threads > 0) await engine.warm();
   }
 
   release(layerPlan: LayerPlan): void {
@@ -68,19 +76,20 @@ export class CpuLayer {
     this.#stops.add(stop);
     parameters.retain();
     try {
-      const engine = await this.#cpu.engineFor();
+      const threads = this.#threadsFor(layerPlan);
+      const engine = await this.#cpu.engineFor(threads);
       const weights = engine && (await parameters.on(engine));
       stop.signal.throwIfAborted();
       if (engine === undefined || weights === undefined) {
         return await this.#plain(layerPlan, parameters, input, output, stop.signal);
       }
       const task = {
-        plan: this.#planned(layerPlan),
+        plan: this.#planned(layerPlan, threads),
         weights,
         input: wordsOf(input.data),
         output: output && wordsOf(output.data),
         outputElements: layerPlan.outputElements,
-        threads: 0,
+        threads,
       };
       const words = await engine.forward(task, stop.signal);
       return output ?? hostTensorLike(input, plan.outputShape, words.buffer as ArrayBuffer);
@@ -100,13 +109,17 @@ export class CpuLayer {
     this.#cpu.leave();
   }
 
-  #planned(layerPlan: LayerPlan): WasmPlan {
+  #threadsFor({ plan, inputElements, outputElements }: LayerPlan): number {
+    return this.#cpu.threadsFor(plan.usefulFlops, 4 * (inputElements + outputElements));
+  }
+
+  #planned(layerPlan: LayerPlan, threads: number): WasmPlan {
     let planned = this.#plans.get(layerPlan);
     if (planned === undefined) {
       const { activation, negativeSlope } = this.#spec;
       // The CPU has no limits that would cut the layer.
       const { problem } = layerPlan.parts[0]!;
-      planned = planWasm({ ...problem, activation, negativeSlope });
+      planned = planWasm({ ...problem, activation, negativeSlope }, { minimumJobs: threads > 1 ? JOBS * threads : 1 });
       this.#plans.set(layerPlan, planned);
     }
     return planned;

@@ -31,6 +31,7 @@ export class Parameters {
    * @throws ConvTranspose2dError OUT_OF_MEMORY
    */
   on(engine: Engine): Promise<number | undefined> {
+    for (const known of this.#loaded.keys()) if (known.dead) this.#loaded.delete(known);
     let loaded = this.#loaded.get(engine);
     if (loaded === undefined) {
       loaded = this.#load(engine);

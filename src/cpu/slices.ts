@@ -18,6 +18,22 @@ export async function inSlices(work: Iterable<void>, stop: AbortSignal): Promise
   }
 }
 
+/**
+ * Waits for work that is done elsewhere.
+ * @throws the signal's reason, at once when it is aborted; `onAbort` is called before
+ */
+export async function orAborted<T>(work: Promise<T>, stop: AbortSignal, onAbort: () => void): Promise<T> {
+  const aborted = new Promise<void>((resolve) => {
+    stop.addEventListener('abort', () => {
+      resolve();
+    });
+  });
+  await Promise.race([work, aborted]);
+  if (stop.aborted) onAbort();
+  stop.throwIfAborted();
+  return work;
+}
+
 /** Resolves after the event loop has had a turn. A message, since timers are throttled to 4 ms. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {

@@ -1,0 +1,47 @@
+/** What the page and its workers say to each other. */
+import type { ConvTranspose2dErrorCode } from '../errors.ts';
+import type { Task } from './engine.ts';
+import type { WasmBinary } from './wasm-binary.ts';
+import type { WasmData } from './wasm-host.ts';
+import type { WasmVariant } from './wasm-module.ts';
+import type { WasmPlan } from './wasm-plan.ts';
+import type { WasmAddresses } from './wasm-runner.ts';
+
+/** The first request. With a memory, the worker runs jobs on it; without, calls on its own. */
+export interface Start {
+  readonly kind: 'start';
+  readonly variant: WasmVariant;
+  readonly binaries: { readonly simd: WasmBinary; readonly relaxedSimd: WasmBinary };
+  readonly memory?: WebAssembly.Memory;
+}
+
+/** Some of a call's jobs: as many as the worker gets hold of. */
+export interface Jobs {
+  readonly kind: 'jobs';
+  readonly plan: WasmPlan;
+  readonly addresses: WasmAddresses;
+  readonly threads: number;
+  readonly control: Int32Array<SharedArrayBuffer>;
+}
+
+/** The words of a call's `control`: the first job that nobody has taken, and whether to stop. */
+export const NEXT = 0;
+export const STOP = 1;
+
+export type Request =
+  | Start
+  | Jobs
+  | { readonly kind: 'load'; readonly packed: Float32Array<ArrayBuffer> }
+  | { readonly kind: 'forward'; readonly task: Task };
+
+/** What is not replied to. */
+export type Notice =
+  { readonly kind: 'unload'; readonly weights: number } | { readonly kind: 'abort'; readonly id: number };
+
+export type ToWorker = (Request & { readonly id: number }) | Notice;
+
+export interface FromWorker {
+  readonly id: number;
+  readonly value?: number | WasmData | undefined;
+  readonly error?: { readonly code: ConvTranspose2dErrorCode | undefined; readonly message: string };
+}

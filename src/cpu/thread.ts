@@ -1,0 +1,87 @@
+/** A worker, as the page has it. */
+import { ConvTranspose2dError } from '../errors.ts';
+import type { FromWorker, Notice, Request, Start } from './messages.ts';
+import type { WasmData } from './wasm-host.ts';
+import { workerSource } from './worker-source.ts';
+
+interface Waiting {
+  readonly resolve: (value: number | WasmData | undefined) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Thread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #onDeath: () => void;
+  #lastId = 0;
+  #dead = false;
+
+  private constructor(onDeath: () => void) {
+    this.#onDeath = onDeath;
+    const url = URL.createObjectURL(new Blob([workerSource], { type: 'text/javascript' }));
+    try {
+      this.#worker = new Worker(url, { name: 'conv-transpose2d' });
+    } catch (cause) {
+      URL.revokeObjectURL(url);
+      throw cause;
+    }
+    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      URL.revokeObjectURL(url);
+      const waiting = this.#waiting.get(data.id);
+      this.#waiting.delete(data.id);
+      if (data.error === undefined) waiting?.resolve(data.value);
+      else if (data.error.code === undefined) waiting?.reject(new Error(data.error.message));
+      else waiting?.reject(new ConvTranspose2dError(data.error.code, data.error.message));
+    };
+    const die = (event: Event): void => {
+      URL.revokeObjectURL(url);
+      const said = 'message' in event && typeof event.message === 'string' ? `: ${event.message}` : '';
+      this.terminate(`a worker of the CPU path died${said}`);
+    };
+    this.#worker.onerror = die;
+    this.#worker.onmessageerror = die;
+  }
+
+  /**
+   * Starts a worker.
+   * @param onDeath told once, when it dies or is terminated after it has started
+   * @throws where workers may not be made
+   */
+  static async open(start: Omit<Start, 'kind'>, onDeath: () => void): Promise<Thread> {
+    let started = false;
+    const thread = new Thread(() => {
+      if (started) onDeath();
+    });
+    await thread.request({ kind: 'start', ...start }).reply;
+    started = true;
+    return thread;
+  }
+
+  request(
+    request: Request,
+    transfer: Transferable[] = [],
+  ): { readonly id: number; readonly reply: Promise<number | WasmData | undefined> } {
+    const id = ++this.#lastId;
+    const reply = new Promise<number | WasmData | undefined>((resolve, reject) => {
+      if (this.#dead) throw new ConvTranspose2dError('DEVICE_LOST', 'a worker of the CPU path died');
+      this.#worker.postMessage({ ...request, id }, transfer);
+      this.#waiting.set(id, { resolve, reject });
+    });
+    return { id, reply };
+  }
+
+  notify(notice: Notice): void {
+    this.#worker.postMessage(notice);
+  }
+
+  /** Ends the worker. Requests under way are rejected. */
+  terminate(why = 'the CPU path was let go'): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#worker.terminate();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(new ConvTranspose2dError('DEVICE_LOST', why));
+    this.#onDeath();
+  }
+}
