@@ -1,7 +1,6 @@
 /** Which kernel computes a problem, and in how many workgroups. */
 import type { Axis } from './geometry.ts';
 import type { Capabilities, Problem } from './plan.ts';
-import type { Layout } from './types.ts';
 
 /** Of the GPU's kernels, each a shader of that name. */
 export type KernelName = 'direct' | 'phase-registers' | 'all-phases-registers' | 'phase-gemm' | 'phase-gemm-small';
@@ -19,7 +18,7 @@ export interface KernelChoice {
 }
 
 /** Chooses by shape, layout and the kind of adapter. */
-export function chooseKernel(problem: Problem, _layout: Layout, capabilities: Capabilities): KernelChoice {
+export function chooseKernel(problem: Problem, capabilities: Capabilities): KernelChoice {
   // The others read weights as vec4s, and a cut may begin inside one.
   if (problem.weight.base % 4 !== 0) return direct(problem, 'a few output channels, cut off by the limits');
   if (capabilities.choose !== undefined) return capabilities.choose(problem);
@@ -33,11 +32,12 @@ export interface RegisterTile {
   readonly vectors: 1 | 2 | 3 | 4;
   /** Neighbouring invocations take turns at that many runs of positions. */
   readonly lanes: number;
+  /** Invocations in a workgroup; 8 unless told, as few as keep an emulated GPU's threads busy. */
+  readonly workgroup?: number;
 }
 const REGISTER_TILES: readonly RegisterTile[] = ([8, 4, 1] as const).flatMap((positions) =>
   ([4, 3, 2, 1] as const).flatMap((vectors) => [4, 1].map((lanes) => ({ positions, vectors, lanes }))),
 );
-const REGISTER_WORKGROUP = 8;
 /** Of an emulated GPU, in multiplications: a load from anywhere; an invocation's start; storing one output. */
 const LOAD = 4;
 const START = 1000;
@@ -96,16 +96,16 @@ interface RegisterWork {
 }
 
 function registers({ batch, groups, inChannels }: Problem, tile: RegisterTile, work: RegisterWork): Costed {
-  const { positions, vectors, lanes } = tile;
+  const { positions, vectors, lanes, workgroup = 8 } = tile;
   const blocks = Math.ceil(work.positions / (lanes * positions)) * Math.ceil(work.columns / (4 * vectors));
   const invocations = lanes * blocks * work.phases * groups * batch;
-  const workgroups = Math.ceil(invocations / REGISTER_WORKGROUP);
+  const workgroups = Math.ceil(invocations / workgroup);
   const round = LOAD * (positions + 4 * vectors) + positions * 4 * vectors;
   const each = START + STORE * positions * 4 * vectors + round * work.taps * inChannels;
   return {
     kernel: work.kernel,
     reason: `in registers, ${positions} positions × ${4 * vectors} ${work.what} an invocation`,
-    constants: { WORKGROUP_SIZE: REGISTER_WORKGROUP, LANES: lanes, POSITIONS: positions, VECTORS: vectors },
+    constants: { WORKGROUP_SIZE: workgroup, LANES: lanes, POSITIONS: positions, VECTORS: vectors },
     workgroups,
     cost: Math.max(workgroups, SOME_WORKGROUPS) * each,
   };
@@ -130,9 +130,15 @@ function sharedPositions({ output, stride, residues }: Axis): number | undefined
 const MANY_WORKGROUPS = 256;
 
 function hardwareKernel(problem: Problem): KernelChoice {
-  const { inChannels, outChannels } = problem;
-  if (outChannels < 8 || inChannels < 4) {
-    return direct(problem, `${inChannels} to ${outChannels} channels a group are too few for a matrix product`);
+  const { outChannels, rows, columns } = problem;
+  if (outChannels < 8) {
+    // Too few columns for a tile of a matrix product. Neighbouring invocations take neighbouring positions.
+    const vectors = (channels: number): RegisterTile['vectors'] =>
+      channels > 12 ? 4 : channels > 8 ? 3 : channels > 4 ? 2 : 1;
+    const tile = { positions: 4, lanes: 32, workgroup: 64 } as const;
+    const phases = rows.residues.length * columns.residues.length;
+    const all = allPhasesRegisters(problem, { ...tile, vectors: vectors(outChannels * phases) });
+    return all ?? phaseRegisters(problem, { ...tile, vectors: vectors(outChannels) });
   }
   const wide = phaseGemm(problem, WIDE);
   return wide.workgroups >= MANY_WORKGROUPS && outChannels >= 32 ? wide : phaseGemm(problem, SMALL);

@@ -427,7 +427,7 @@ function plannedPart(whole: Whole, cut: Cut): Part {
     begins: cut.inChannels.from === 0,
     finishes: cut.inChannels.from + cut.inChannels.count === ins,
   };
-  const choice = chooseKernel(problem, spec.layout, capabilities);
+  const choice = chooseKernel(problem, capabilities);
   const workgroups = fold(choice.workgroups, limits.maxComputeWorkgroupsPerDimension);
   if (workgroups[1] > limits.maxComputeWorkgroupsPerDimension) {
     throw new ConvTranspose2dError(

@@ -10,6 +10,7 @@ import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { GpuLayer } from '../../src/webgpu/layer.ts';
 import { describeLayer, layers, type Layer } from '../support/arbitraries.ts';
 import { testDevice } from '../support/gpu.ts';
+import { integerTensor } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
 
 const kernels: Record<string, (problem: Problem) => KernelChoice> = {
@@ -77,6 +78,28 @@ for (const [name, choose] of Object.entries(kernels)) {
       expect(mismatch(result, layer, { lane: 'exact' }), describeLayer(layer)).toBeUndefined();
     });
     await fc.assert(property, { numRuns: 150 });
+  });
+}
+
+test('what a hardware GPU would choose agrees exactly on 200 random layers', async () => {
+  const device = await testDevice();
+  const property = fc.asyncProperty(layers(), async (layer) => {
+    const result = await run(layer, device, { software: false });
+    expect(mismatch(result, layer, { lane: 'exact' }), describeLayer(layer)).toBeUndefined();
+  });
+  await fc.assert(property, { numRuns: 200 });
+});
+
+for (const [name, choose] of Object.entries(kernels)) {
+  test(`${name} agrees exactly on more channels and positions than its tile has`, async () => {
+    const device = await testDevice();
+    const layer: Layer = {
+      input: integerTensor([2, 39, 9, 11], 1),
+      weight: integerTensor([39, 70, 3, 4], 2),
+      bias: integerTensor([70], 3),
+      options: { stride: [2, 3], padding: [1, 2], dilation: [2, 1] },
+    };
+    expect(mismatch(await run(layer, device, { choose }), layer, { lane: 'exact' })).toBeUndefined();
   });
 }
 
