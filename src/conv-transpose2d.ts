@@ -47,8 +47,10 @@ export class ConvTranspose2d {
   /** The device asked for; undefined for the shared default. */
   readonly #asked: Device | undefined;
   #backend: Backend | undefined;
-  /** The parameters as they were given or drawn; undefined when the GPU alone has them. */
+  /** The parameters as they were given or drawn; undefined before that, and when the GPU alone has them. */
   #state: StateDict | undefined;
+  /** Draws the initial parameters. Most layers are given others, so it waits until a call needs them. */
+  #initial: (() => StateDict) | undefined;
   #plans = new Map<string, LayerPlan>();
   /** The plan used last: a layer is mostly called with one shape. */
   #recent: { readonly inputShape: readonly number[]; readonly plan: LayerPlan } | undefined;
@@ -66,7 +68,7 @@ export class ConvTranspose2d {
     const { spec, device, seed } = resolveOptions(inChannels, outChannels, kernelSize, options);
     this.#spec = spec;
     this.#asked = device;
-    this.#state = initialState(spec, seed);
+    this.#initial = () => initialState(spec, seed);
     if (device !== undefined) this.#settle(device, 'the device given');
   }
 
@@ -98,11 +100,13 @@ export class ConvTranspose2d {
       this.#state = bias === undefined ? loaded : { ...loaded, bias: copy('bias', bias, [this.#spec.outChannels]) };
       this.#backend?.loadHost(this.#state);
     }
+    this.#initial = undefined;
   }
 
   /** Weights in the layer's `weightLayout`, and the bias if there is one. */
   async stateDict(): Promise<{ weight: HostTensor; bias?: HostTensor }> {
     this.#checkAlive();
+    this.#draw();
     if (this.#state !== undefined) {
       const { weight, bias } = this.#state;
       return bias === undefined ? { weight: copied(weight) } : { weight: copied(weight), bias: copied(bias) };
@@ -177,6 +181,7 @@ export class ConvTranspose2d {
     if (typeof encoder !== 'object' || (encoder as unknown) === null || !('beginComputePass' in encoder)) {
       throw invalid('encoder', encoder, 'it must be a GPUCommandEncoder');
     }
+    this.#draw();
     const { device } = backend;
     const { dtype } = this.#spec;
     const from = checkGpuTensor(device, 'input', input, undefined, dtype);
@@ -202,6 +207,13 @@ export class ConvTranspose2d {
 
   #checkAlive(): void {
     if (this.#destroyed) throw new ConvTranspose2dError('DESTROYED', 'the layer was destroyed');
+  }
+
+  #draw(): void {
+    if (this.#initial === undefined) return;
+    this.#state = this.#initial();
+    this.#initial = undefined;
+    this.#backend?.loadHost(this.#state);
   }
 
   /** What became of a call, unless it was aborted or the layer destroyed meanwhile. */
@@ -234,6 +246,7 @@ export class ConvTranspose2d {
     signal?.throwIfAborted();
     // Bad shapes are refused before a device is asked for.
     shapeOfOutput(this.#spec, inputShape, outputSize);
+    this.#draw();
     let backend = this.#backend;
     if (this.#asked === undefined && (backend === undefined || isLost(backend))) {
       const { device, because } = await sharedDevice();

@@ -1,6 +1,6 @@
 /** Weights to begin with: PyTorch's distribution, bilinear interpolation, ICNR. */
-import { integer, pair, type Spec, weightShape } from './options.ts';
-import { elementCount, toFloat16 } from './tensors.ts';
+import { integer, optionsOf, pair, type Spec, weightShape } from './options.ts';
+import { allocate, elementCount, toFloat16 } from './tensors.ts';
 import { invalid } from './errors.ts';
 import type { HostTensor, Pair, StateDict } from './types.ts';
 
@@ -16,6 +16,9 @@ function uniform(seed: number): () => number {
   };
 }
 
+/** @throws ConvTranspose2dError OUT_OF_MEMORY */
+const zeros = (length: number): Float32Array => new Float32Array(allocate(4 * length));
+
 const randomSeed = (): number => Math.floor(Math.random() * 2 ** 31);
 
 /** Weight and bias from U(−√k, √k), k = groups / (outChannels · kernel height · kernel width). Source: torch.nn.ConvTranspose2d. */
@@ -23,7 +26,8 @@ export function initialState(spec: Spec, seed: number = randomSeed()): StateDict
   const bound = Math.sqrt(spec.groups / (spec.outChannels * spec.kernelSize[0] * spec.kernelSize[1]));
   const next = uniform(seed);
   const tensor = (shape: number[]): HostTensor => {
-    const values = Float32Array.from({ length: elementCount(shape) }, () => bound * (2 * next() - 1));
+    const values = zeros(elementCount(shape));
+    for (let i = 0; i < values.length; i++) values[i] = bound * (2 * next() - 1);
     return spec.dtype === 'float32'
       ? { shape, data: values }
       : { shape, data: Uint16Array.from(values, toFloat16), dtype: 'float16' };
@@ -52,11 +56,12 @@ export function bilinearWeight(
 ): HostTensor {
   const count = integer('channels', channels, 1);
   const [kh, kw] = pair('kernelSize', kernelSize, 1);
+  optionsOf(options, ['groups']);
   const groups = options.groups === undefined ? count : integer('groups', options.groups, 1);
   if (count % groups !== 0) throw invalid('groups', groups, `it must divide channels, ${count}`);
   const perGroup = count / groups;
   const [vertical, horizontal] = [triangle(kh), triangle(kw)];
-  const data = new Float32Array(count * perGroup * kh * kw);
+  const data = zeros(count * perGroup * kh * kw);
   for (let i = 0; i < count; i++) {
     const plane = (i * perGroup + (i % perGroup)) * kh * kw;
     vertical.forEach((v, y) => {
@@ -81,7 +86,8 @@ export function icnrWeight(
 ): HostTensor {
   const [ins, outs] = [integer('inChannels', inChannels, 1), integer('outChannels', outChannels, 1)];
   const [kh, kw] = pair('kernelSize', kernelSize, 1);
-  const [sh, sw] = pair('stride', options.stride, 1);
+  const given = optionsOf(options, ['stride', 'groups', 'seed']);
+  const [sh, sw] = pair('stride', given['stride'], 1);
   const groups = options.groups === undefined ? 1 : integer('groups', options.groups, 1);
   if (ins % groups !== 0) throw invalid('groups', groups, `it must divide inChannels, ${ins}`);
   if (outs % groups !== 0) throw invalid('groups', groups, `it must divide outChannels, ${outs}`);
@@ -89,7 +95,7 @@ export function icnrWeight(
   const bound = Math.sqrt(groups / (outs * kh * kw));
   const [tapsY, tapsX] = [Math.ceil(kh / sh), Math.ceil(kw / sw)];
   const perGroup = outs / groups;
-  const data = new Float32Array(ins * perGroup * kh * kw);
+  const data = zeros(ins * perGroup * kh * kw);
   for (let plane = 0; plane < ins * perGroup; plane++) {
     const small = Float32Array.from({ length: tapsY * tapsX }, () => bound * (2 * next() - 1));
     for (let y = 0; y < kh; y++) {

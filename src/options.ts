@@ -109,6 +109,13 @@ function refuseUnknown(given: Record<string, unknown>, known: readonly string[])
   }
 }
 
+/** Checks that a value is an object, left out, or made of these names alone. */
+export function optionsOf(value: unknown, known: readonly string[]): Record<string, unknown> {
+  const given = record('options', value);
+  refuseUnknown(given, known);
+  return given;
+}
+
 export function checkDevice(value: unknown): Device | undefined {
   if (value === undefined || value === 'cpu') return value;
   if (typeof value === 'object' && value !== null && 'createComputePipeline' in value && 'queue' in value) {
@@ -127,8 +134,7 @@ export function resolveOptions(
   kernelSize: unknown,
   options: unknown,
 ): { spec: Spec; device: Device | undefined; seed: number | undefined } {
-  const given = record('options', options);
-  refuseUnknown(given, constructorNames);
+  const given = optionsOf(options, constructorNames);
   // undefined means left out; null does not.
   const {
     stride = 1,

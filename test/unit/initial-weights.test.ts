@@ -46,6 +46,15 @@ describe("PyTorch's distribution", () => {
     expect(new Set([first, other, ...unseeded].map((state) => String(state?.['weight'])))).toHaveProperty('size', 4);
   });
 
+  test('are drawn when they are needed: a layer too large for them can be planned and sized', async () => {
+    const layer = new ConvTranspose2d(2 ** 22, 2 ** 22, 5, { device: 'cpu', bias: false });
+    expect(layer.outputShape([2 ** 22, 3, 3])).toEqual([2 ** 22, 7, 7]);
+    await expect(layer.stateDict()).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' });
+    expect(() => bilinearWeight(2 ** 22, 64, { groups: 1 })).toThrow(
+      expect.objectContaining({ code: 'OUT_OF_MEMORY' }) as Error,
+    );
+  });
+
   test('float16 layers draw the same numbers, rounded', async () => {
     const { weight = [] } = await drawn(3, 5, 3, { seed: 3 });
     const { weight: halves = [] } = await drawn(3, 5, 3, { seed: 3, dtype: 'float16' });
@@ -99,8 +108,11 @@ describe('bilinearWeight', () => {
     expect(one).toEqual(apart);
   });
 
-  test('groups that do not divide the channels are refused', () => {
+  test('groups that do not divide the channels are refused, and options that there are not', () => {
     expect(() => bilinearWeight(6, 4, { groups: 4 })).toThrow(/^groups is 4; .*6/);
+    expect(() => bilinearWeight(6, 4, { group: 2 } as object)).toThrow(/^option 'group' is 2; known are groups/);
+    expect(() => bilinearWeight(6, 4, null as never)).toThrow(/^options is null/);
+    expect(() => icnrWeight(6, 4, 4, undefined as never)).toThrow(/^stride is undefined/);
   });
 });
 
