@@ -84,6 +84,12 @@ function phaseTaps(f: number, { kernel, stride, dilation }: AxisParameters): { f
   return { firstTap, taps: firstTap < kernel ? Math.ceil((kernel - firstTap) / tapStep) : 0 };
 }
 
+const tooManyPhases = (stride: number, output: number): ConvTranspose2dError =>
+  new ConvTranspose2dError(
+    'UNSUPPORTED',
+    `stride ${stride} on ${output} outputs has over ${MOST_RESIDUES} phases an axis`,
+  );
+
 /**
  * The residues of an axis. The stride is replaced where another says the same with less work:
  * - one input: no stride can matter, and the kernel's whole extent leaves each output at most one tap;
@@ -95,12 +101,7 @@ export function axisGeometry(asked: AxisParameters): Axis {
   const stride = input === 1 && Math.min(extent, output) <= MOST_RESIDUES ? extent : asked.stride;
   const axis = { ...asked, stride };
   const g = gcd(stride, dilation);
-  if (Math.min(stride, output) > MOST_RESIDUES) {
-    throw new ConvTranspose2dError(
-      'UNSUPPORTED',
-      `stride ${stride} on ${output} outputs has over ${MOST_RESIDUES} phases an axis`,
-    );
-  }
+  if (Math.min(stride, output) > MOST_RESIDUES) throw tooManyPhases(stride, output);
   const residues = Array.from({ length: Math.min(stride, output) }, (_, r): Residue => {
     const f = modulo(r + padding, stride);
     const { firstTap, taps } = phaseTaps(f, axis);
@@ -140,6 +141,7 @@ export interface AxisPhase {
 /** Every phase that has outputs or taps, by (o + p) mod s of the stride asked for: they partition both. */
 export function axisPhases(axis: AxisParameters): AxisPhase[] {
   const { kernel, stride, dilation, padding, output } = axis;
+  if (Math.min(stride, output) > MOST_RESIDUES) throw tooManyPhases(stride, output);
   const phases = new Map<number, AxisPhase>();
   const add = (phase: number, positions: number): void => {
     if (!phases.has(phase)) phases.set(phase, { phase, taps: phaseTaps(phase, axis).taps, positions });

@@ -17,7 +17,7 @@ import {
   type Spec,
 } from './options.ts';
 import { bytesPerElement, elementCount } from './tensors.ts';
-import type { Dispatch, Plan } from './types.ts';
+import type { Dispatch, Phase, Plan } from './types.ts';
 
 /** What a plan may count on. */
 export interface Capabilities {
@@ -213,7 +213,8 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
   });
 
   const outer = { spec, input, output, rows, columns, storage, capabilities };
-  const parts = input.batch === 0 ? [] : cuts.map((cut) => plannedPart(outer, cut));
+  const phases = phasesOf(rows, columns);
+  const parts = cuts.map((cut) => plannedPart(outer, cut));
   const { choice } = plannedPart(outer, cuts[0] ?? wholeCut(spec, input, output));
   const convertDispatch = (elements: number): Dispatch['workgroups'] =>
     fold(Math.ceil(Math.ceil(elements / 2) / CONVERT_WORKGROUP), limits.maxComputeWorkgroupsPerDimension);
@@ -226,13 +227,7 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
     reason: `${choice.reason}; ${capabilities.because}`,
     device: capabilities.device,
     outputShape,
-    phases: axisPhases(rows).flatMap((row) =>
-      axisPhases(columns).map((column) => ({
-        phase: [row.phase, column.phase] as const,
-        taps: [row.taps, column.taps] as const,
-        positions: [row.positions, column.positions] as const,
-      })),
-    ),
+    phases,
     dispatches: [
       ...expand.map((piece) => ({ kernel: 'expand-float16', workgroups: convertDispatch(piece.size) })),
       ...parts.map(({ choice: { kernel }, workgroups }) => ({ kernel, workgroups })),
@@ -249,6 +244,26 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
     splits: Math.max(1, parts.length),
   };
   return { plan: deepFreeze(plan), storage, parts, inputElements, outputElements, expand, compress, convertDispatch };
+}
+
+/** A plan lists its phases, and so many of them take a second and hundreds of megabytes. */
+const MOST_PHASES = 2 ** 20;
+
+function phasesOf(rows: AxisParameters, columns: AxisParameters): Phase[] {
+  const [vertical, horizontal] = [axisPhases(rows), axisPhases(columns)];
+  if (vertical.length * horizontal.length > MOST_PHASES) {
+    throw new ConvTranspose2dError(
+      'UNSUPPORTED',
+      `the call has ${vertical.length} × ${horizontal.length} phases, and a plan at most ${MOST_PHASES}`,
+    );
+  }
+  return vertical.flatMap((row) =>
+    horizontal.map((column) => ({
+      phase: [row.phase, column.phase],
+      taps: [row.taps, column.taps],
+      positions: [row.positions, column.positions],
+    })),
+  );
 }
 
 function axisParameters(spec: Spec, input: number, output: Size, axis: 0 | 1): AxisParameters {
@@ -350,7 +365,7 @@ function cutToFit(
   const limit = limits.maxStorageBufferBindingSize;
   const most = 4096;
   const done: Cut[] = [];
-  const todo = [wholeCut(spec, input, output)];
+  const todo = input.batch === 0 ? [] : [wholeCut(spec, input, output)];
   for (let cut = todo.pop(); cut !== undefined; cut = todo.pop()) {
     const ranges = touched({ spec, input, output, rows }, cut);
     const size = {

@@ -53,7 +53,8 @@ describe('the public plan', () => {
     expect(plan.reason).not.toBe('');
   });
 
-  test('a zero batch takes no dispatch, no bytes and no splits', () => {
+  test('a zero batch takes no dispatch, no bytes and no splits, however large its images would be', () => {
+    expect(layer.plan([0, 4, 2 ** 20, 2 ** 20])).toMatchObject({ dispatches: [], splits: 1 });
     const none = layer.plan([0, 4, 5, 6]);
     expect(none).toMatchObject({ outputShape: [0, 6, 9, 11], dispatches: [], usefulFlops: 0, splits: 1 });
     expect(none.bytes).toMatchObject({ input: 0, output: 0 });
@@ -286,6 +287,19 @@ describe('UNSUPPORTED says what is needed and what there is', () => {
     ],
   ])('%s', (_, error, expected) => {
     expect(error).toMatchObject(expected);
+  });
+
+  test('more phases than a plan can list, on any device', () => {
+    const cpu = capabilitiesOf('cpu', 'the CPU');
+    for (const capabilities of [assumed, cpu]) {
+      const plan = (stride: Pair, shape: number[]) => (): unknown =>
+        planLayer(specOf([1, 1], 1, { stride }), shape, undefined, capabilities);
+      expect(plan(1100, [1, 2, 2])).toThrow(expect.objectContaining(saying(1100, 1100, 2 ** 20)) as Error);
+      expect(plan(1024, [1, 1, 2])).not.toThrow();
+    }
+    const wide = specOf([1, 1], 1, { stride: [1, 2 ** 30], outputPadding: [0, 2 ** 30 - 1] });
+    const plan = (): unknown => planLayer(wide, [1, 1, 1], undefined, cpu);
+    expect(plan).toThrow(expect.objectContaining(saying(2 ** 30, 'phases')) as Error);
   });
 
   test('beyond 2³² elements', () => {
