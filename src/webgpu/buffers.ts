@@ -22,7 +22,14 @@ const tensorUsage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_S
 /** A buffer with a tensor's values in it; of at least one word, so that it can be bound. */
 export function bufferFrom(device: GPUDevice, label: string, usage: number, bytes: Uint8Array): GPUBuffer {
   const size = Math.max(4, Math.ceil(bytes.byteLength / 4) * 4);
-  const buffer = device.createBuffer({ label, size, usage, mappedAtCreation: true });
+  let buffer: GPUBuffer;
+  try {
+    buffer = device.createBuffer({ label, size, usage, mappedAtCreation: true });
+  } catch (cause) {
+    // What a mapping needs of the page's own memory is no matter of error scopes.
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new ConvTranspose2dError('OUT_OF_MEMORY', `could not allocate ${size} bytes`, { cause });
+  }
   new Uint8Array(buffer.getMappedRange()).set(bytes);
   buffer.unmap();
   return buffer;
@@ -38,11 +45,18 @@ export function checkFits(device: GPUDevice, name: string, bytes: number): void 
   }
 }
 
+function checkGpuDevice(device: unknown): void {
+  if (typeof device !== 'object' || device === null || !('queue' in device)) {
+    throw invalid('device', device, 'it must be a GPUDevice');
+  }
+}
+
 /**
  * Copies a tensor into a new buffer of that device, with usage STORAGE | COPY_SRC | COPY_DST. The buffer is the caller's.
  * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED beyond the device's `maxBufferSize`
  */
 export function upload(device: GPUDevice, tensor: HostTensor): GpuTensor {
+  checkGpuDevice(device);
   const { shape, data } = checkHostTensor('tensor', tensor, undefined);
   checkFits(device, 'the tensor', data.byteLength);
   const buffer = bufferFrom(device, `conv-transpose2d tensor ${shape.join('×')}`, tensorUsage(), bytesOf(data));
@@ -66,6 +80,7 @@ export function emptyTensor(device: GPUDevice, shape: readonly number[], dtype: 
  * @throws ConvTranspose2dError INVALID_ARGUMENT, GPU_ERROR, OUT_OF_MEMORY or DEVICE_LOST
  */
 export async function download(device: GPUDevice, tensor: GpuTensor): Promise<HostTensor> {
+  checkGpuDevice(device);
   const { buffer, offset, dtype, shape } = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
   const size = tensorBytes(shape, dtype);
   if (size === 0) return hostTensor(shape, dtype, new ArrayBuffer(0));

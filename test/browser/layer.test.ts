@@ -457,6 +457,13 @@ describe('endings', () => {
   });
 });
 
+test('upload and download take a GPU device, which requestDevice need not give', async () => {
+  for (const none of ['cpu', null, undefined, {}] as unknown as GPUDevice[]) {
+    expect(() => upload(none, input)).toThrow(/^device is .* it must be a GPUDevice/);
+    expect(await errorOf(download(none, upload(device, input)))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  }
+});
+
 describe('requestDevice', () => {
   test('an adapter in software: the CPU with the reason, UNSUPPORTED, or the GPU, as asked', async () => {
     const { info } = await testAdapter();
