@@ -72,7 +72,7 @@ function runJobs({ plan, addresses, threads, control }: Jobs): void {
     const first = Atomics.load(control, NEXT);
     if (first >= plan.jobs) return;
     // Neighbours at once, for they share strips; fewer and fewer, so that all threads end together.
-    const end = first + Math.max(1, Math.floor((plan.jobs - first) / (2 * threads)));
+    const end = first + Math.max(1, Math.floor((plan.jobs - first) / (4 * threads)));
     if (Atomics.compareExchange(control, NEXT, first, end) !== first) continue;
     for (let job = first; job < end; job++) {
       if (Atomics.load(control, STOP) !== 0) return;
