@@ -41,7 +41,9 @@ export class GpuLayer {
   readonly #weight: GPUBuffer;
   readonly #bias: GPUBuffer;
   readonly #prepared = new Map<LayerPlan, Prepared>();
-  /** Host parameters that are not on the device yet. */
+  /** Host parameters that were loaded last, unless a GPU's were. */
+  #host: StateDict | undefined;
+  /** The same, while they are not on the device yet. */
   #unpacked: StateDict | undefined;
   /** Tables that a caller's unsubmitted encoder may still name. */
   #retired: Prepared[] = [];
@@ -61,12 +63,14 @@ export class GpuLayer {
   /** Takes host tensors; they are uploaded and packed when a call needs them. */
   loadHost(state: StateDict): void {
     this.#letGoRetired();
+    this.#host = state;
     this.#unpacked = state;
   }
 
   /** Packs GPU tensors, by a pass that is submitted at once. */
   loadGpu({ weight, bias }: StateDict<Required<GpuTensor>>): void {
     this.#letGoRetired();
+    this.#host = undefined;
     this.#unpacked = undefined;
     const source = ({ shape, dtype, buffer, offset }: Required<GpuTensor>): GPUBufferBinding => ({
       buffer,
@@ -114,8 +118,7 @@ export class GpuLayer {
     if (this.#prepared.has(layerPlan) && this.#unpacked === undefined) return;
     const requests = [this.#packRequest, ...this.#layOut(layerPlan).steps.map(({ request }) => request)];
     await Promise.all(requests.map((request) => pipelineSoon(this.device, request)));
-    await inScopes(this.device, () => {
-      this.#checkAlive();
+    await this.#attempt(layerPlan, () => {
       this.#packHost();
       this.#prepareNow(layerPlan);
     });
@@ -176,11 +179,13 @@ export class GpuLayer {
     const size = tensorBytes(outputShape, dtype);
     if (size === 0) return output ?? hostTensorLike(input, outputShape, new ArrayBuffer(0));
     const { device } = this;
-    const staging = await inScopes(device, () => {
-      this.#checkAlive();
+    const made: GPUBuffer[] = [];
+    const staging = await this.#attempt(layerPlan, () => {
       const inputBuffer = bufferFrom(device, 'conv-transpose2d input', GPUBufferUsage.STORAGE, bytesOf(input.data));
+      made.push(inputBuffer);
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
       const outputBuffer = device.createBuffer({ label: 'conv-transpose2d output', size, usage });
+      made.push(outputBuffer);
       const encoder = device.createCommandEncoder({ label: 'conv-transpose2d forward' });
       this.#packHost();
       this.#record(
@@ -190,10 +195,14 @@ export class GpuLayer {
         { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 },
       );
       const staged = stage(device, encoder, outputBuffer, 0, size);
+      made.push(staged);
       device.queue.submit([encoder.finish()]);
       inputBuffer.destroy();
       outputBuffer.destroy();
       return staged;
+    }).catch((error: unknown) => {
+      for (const buffer of made) buffer.destroy();
+      throw error;
     });
     const bytes = await readStaging(device, staging, signal);
     if (output === undefined) return hostTensorLike(input, outputShape, bytes);
@@ -208,6 +217,20 @@ export class GpuLayer {
     this.#prepared.clear();
     this.#weight.destroy();
     this.#bias.destroy();
+  }
+
+  /** Runs a segment; what it prepared or packed does not outlive its failure, so that the next call starts anew. */
+  async #attempt<T>(layerPlan: LayerPlan, segment: () => T): Promise<T> {
+    try {
+      return await inScopes(this.device, () => {
+        this.#checkAlive();
+        return segment();
+      });
+    } catch (error) {
+      this.release(layerPlan);
+      this.#unpacked = this.#host;
+      throw error;
+    }
   }
 
   /** Before a segment makes anything that nobody would let go of. */
@@ -227,6 +250,7 @@ export class GpuLayer {
     if (lost !== undefined) throw lost;
     const { device } = this;
     const { steps, tables, scratch } = this.#layOut(layerPlan);
+    const pipelines = steps.map(({ request }) => pipelineNow(device, request));
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE;
     const buffers = new Map<BufferName, GPUBuffer>([
       ['tables', bufferFrom(device, 'conv-transpose2d tables', usage, new Uint8Array(tables))],
@@ -237,7 +261,6 @@ export class GpuLayer {
         device.createBuffer({ label: `conv-transpose2d ${name}`, size, usage: GPUBufferUsage.STORAGE }),
       );
     }
-    const pipelines = steps.map(({ request }) => pipelineNow(device, request));
     const prepared: Prepared = { steps, pipelines, buffers, groups: new WeakMap(), named: false };
     this.#prepared.set(layerPlan, prepared);
     return prepared;

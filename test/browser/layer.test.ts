@@ -441,6 +441,42 @@ describe('endings', () => {
     expect(await pending).toMatchObject({ code: 'DESTROYED' });
   });
 
+  test('a buffer that cannot be made fails one call: the next is right, and nothing is left', async () => {
+    const made: string[] = [];
+    /** The call, counted over all buffers, whose buffer is invalid. */
+    let failing = -1;
+    const create = device.createBuffer.bind(device);
+    device.createBuffer = (descriptor) => {
+      const invalid = made.push(descriptor.label ?? '') - 1 === failing;
+      return create(invalid ? { ...descriptor, usage: descriptor.usage | GPUBufferUsage.MAP_WRITE } : descriptor);
+    };
+    const call = integerTensor([2, 4, 4], 1, 4, 'float16');
+    const state = { weight: integerTensor([2, 3, 3, 3], 2, 4, 'float16'), bias: integerTensor([3], 3, 4, 'float16') };
+    const tried = new Set<string>();
+    // The layer's own two buffers come first, and fail as the caller's do.
+    for (let nth = 2, more = true; more; nth++) {
+      const layer = new ConvTranspose2d(2, 3, 3, { ...options, device, dtype: 'float16' });
+      layer.loadStateDict(state);
+      failing = made.length - 2 + nth;
+      const error = await errorOf(layer.forward(call));
+      more = failing < made.length;
+      if (more) {
+        tried.add(made[failing]!);
+        expect(error, made[failing]).toMatchObject({ code: 'GPU_ERROR' });
+      }
+      failing = -1;
+      const result = await layer.forward(call);
+      expect(mismatch(result, { input: call, ...state, options }, { lane: 'exact' })).toBeUndefined();
+      layer.destroy();
+    }
+    expect([...tried].sort()).toEqual(
+      ['expandedInput', 'expandedOutput', 'input', 'output', 'pack params', 'parameters', 'readback', 'tables'].map(
+        (name) => `conv-transpose2d ${name}`,
+      ),
+    );
+    expect([count.live.size, count.bytes]).toEqual([0, 0]);
+  });
+
   test('a lost device rejects every call with DEVICE_LOST', async () => {
     const doomed = await testDevice({ label: `doomed device ${made++}` });
     const layer = layerOn(doomed);
