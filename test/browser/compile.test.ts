@@ -2,8 +2,9 @@
 // choose, on this kind of adapter or another, compiles within 2 seconds.
 import { expect, test } from 'vitest';
 import layers from '../../bench/layers.json' with { type: 'json' };
+import { direct } from '../../src/kernels.ts';
 import { resolveOptions } from '../../src/options.ts';
-import { planLayer } from '../../src/plan.ts';
+import { planLayer, type Problem } from '../../src/plan.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { pipelineSoon, type PipelineRequest } from '../../src/webgpu/pipelines.ts';
 import { layOut } from '../../src/webgpu/steps.ts';
@@ -31,6 +32,12 @@ function requests(device: GPUDevice): Map<string, PipelineRequest> {
       }
     }
   }
+  // No layer of the benchmark is left to `direct`.
+  const forced = { ...capabilitiesOf(device, 'test'), choose: (problem: Problem) => direct(problem, 'forced') };
+  const { spec } = resolveOptions(3, 3, 3, { activation: 'gelu' });
+  layOut(spec, planLayer(spec, [3, 8, 8], undefined, forced), 256).steps.forEach(({ request }) => {
+    add(request);
+  });
   add({ shader: 'pack-weight', constants: { WORKGROUP_SIZE: 64, FLOAT16: 1 }, float16: false });
   return found;
 }
