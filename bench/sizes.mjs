@@ -40,8 +40,8 @@ async function bundle(code) {
       ...config.plugins,
       {
         name: 'shipped',
-        resolveId: (id) => (id === entry ? join(root, 'bench', 'shipped.js') : null),
-        load: (id) => (id === join(root, 'bench', 'shipped.js') ? code : null),
+        resolveId: (id) => (id === entry ? join(root, 'bench', 'shipped.ts') : null),
+        load: (id) => (id === join(root, 'bench', 'shipped.ts') ? code : null),
       },
     ],
     root: join(root, 'bench'),

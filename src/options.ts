@@ -206,7 +206,7 @@ export function checkCall(call: unknown): Call {
   const given = record('call', call);
   refuseUnknown(given, callNames);
   const { signal } = given;
-  if (signal !== undefined && (typeof signal !== 'object' || signal === null || !('aborted' in signal))) {
+  if (signal !== undefined && (typeof signal !== 'object' || signal === null || !('throwIfAborted' in signal))) {
     throw invalid('signal', signal, 'it must be an AbortSignal, or left out');
   }
   return given;

@@ -38,8 +38,8 @@ export class GpuLayer {
   readonly device: GPUDevice;
   readonly capabilities: Capabilities;
   readonly #spec: Spec;
-  readonly #weight: GPUBuffer;
-  readonly #bias: GPUBuffer;
+  /** Packed; made when they are first packed, within the call's error scopes. */
+  #parameters: { readonly weight: GPUBuffer; readonly bias: GPUBuffer } | undefined;
   readonly #prepared = new Map<LayerPlan, Prepared>();
   /** Host parameters that were loaded last, unless a GPU's were. */
   #host: StateDict | undefined;
@@ -53,11 +53,25 @@ export class GpuLayer {
     this.device = device;
     this.capabilities = capabilities;
     this.#spec = spec;
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const weightBytes = 4 * packedElements(spec);
-    checkFits(device, 'the packed weight', weightBytes);
-    this.#weight = device.createBuffer({ label: 'conv-transpose2d packed weight', size: weightBytes, usage });
-    this.#bias = device.createBuffer({ label: 'conv-transpose2d bias', size: 4 * roundUp(spec.outChannels, 4), usage });
+    checkFits(device, 'the packed weight', 4 * packedElements(spec));
+  }
+
+  #packed(): { readonly weight: GPUBuffer; readonly bias: GPUBuffer } {
+    const buffer = (name: string, elements: number): GPUBuffer => {
+      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+      return this.device.createBuffer({ label: `conv-transpose2d packed ${name}`, size: 4 * elements, usage });
+    };
+    this.#parameters ??= {
+      weight: buffer('weight', packedElements(this.#spec)),
+      bias: buffer('bias', roundUp(this.#spec.outChannels, 4)),
+    };
+    return this.#parameters;
+  }
+
+  #letGoParameters(): void {
+    this.#parameters?.weight.destroy();
+    this.#parameters?.bias.destroy();
+    this.#parameters = undefined;
   }
 
   /** Takes host tensors; they are uploaded and packed when a call needs them. */
@@ -102,7 +116,8 @@ export class GpuLayer {
     const [weight, bias] = await inScopes(this.device, () => {
       this.#checkAlive();
       const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d stateDict' });
-      const staged = [this.#weight, this.#bias].map((buffer) => stage(this.device, encoder, buffer, 0, buffer.size));
+      const { weight, bias } = this.#packed();
+      const staged = [weight, bias].map((buffer) => stage(this.device, encoder, buffer, 0, buffer.size));
       this.device.queue.submit([encoder.finish()]);
       return staged as [GPUBuffer, GPUBuffer];
     });
@@ -215,12 +230,12 @@ export class GpuLayer {
     this.#letGoRetired();
     this.#prepared.forEach(letGo);
     this.#prepared.clear();
-    this.#weight.destroy();
-    this.#bias.destroy();
+    this.#letGoParameters();
   }
 
   /** Runs a segment; what it prepared or packed does not outlive its failure, so that the next call starts anew. */
   async #attempt<T>(layerPlan: LayerPlan, segment: () => T): Promise<T> {
+    const made = this.#parameters;
     try {
       return await inScopes(this.device, () => {
         this.#checkAlive();
@@ -228,6 +243,7 @@ export class GpuLayer {
       });
     } catch (error) {
       this.release(layerPlan);
+      if (made === undefined) this.#letGoParameters();
       this.#unpacked = this.#host;
       throw error;
     }
@@ -275,7 +291,8 @@ export class GpuLayer {
     const key = `${input.offset} ${output.offset}`;
     let groups = byOffsets.get(key);
     if (groups === undefined) {
-      const own = new Map(prepared.buffers).set('weight', this.#weight).set('bias', this.#bias);
+      const { weight, bias } = this.#packed();
+      const own = new Map(prepared.buffers).set('weight', weight).set('bias', bias);
       const resource = ({ name, offset, size }: Step['bindings'][number]): GPUBufferBinding => {
         if (name === 'input' || name === 'output') {
           const tensor = name === 'input' ? input : output;
@@ -311,9 +328,10 @@ export class GpuLayer {
     const spec = this.#spec;
     const [ins, outs] = [spec.inChannels / spec.groups, spec.outChannels / spec.groups];
     const { i, o, h, w } = weightStrides(spec);
+    const packed = this.#packed();
     const encoder = device.createCommandEncoder({ label: 'conv-transpose2d pack' });
     const uniforms = [
-      this.#packPass(encoder, weight, this.#weight, [
+      this.#packPass(encoder, weight, packed.weight, [
         i,
         o,
         h,
@@ -325,10 +343,10 @@ export class GpuLayer {
         paddedOutChannels(spec),
       ]),
     ];
-    if (bias === undefined) encoder.clearBuffer(this.#bias);
+    if (bias === undefined) encoder.clearBuffer(packed.bias);
     else
       uniforms.push(
-        this.#packPass(encoder, bias, this.#bias, [0, 1, 0, 0, 1, 1, 1, 1, spec.outChannels, this.#bias.size / 4]),
+        this.#packPass(encoder, bias, packed.bias, [0, 1, 0, 0, 1, 1, 1, 1, spec.outChannels, packed.bias.size / 4]),
       );
     device.queue.submit([encoder.finish()]);
     uniforms.forEach((uniform) => {

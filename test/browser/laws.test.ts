@@ -46,8 +46,8 @@ describe.each(devices)('$name', ({ name, device }) => {
       spoiled += result.data.length - finite;
     });
     await fc.assert(property, { numRuns: 100 });
-    expect(spoiled).toBeGreaterThan(1000);
-    expect(whole).toBeGreaterThan(1000);
+    expect(spoiled).toBeGreaterThan(200);
+    expect(whole).toBeGreaterThan(200);
   });
 
   test('phases partition outputs and taps, and the work counted is the work there is', async () => {

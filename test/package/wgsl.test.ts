@@ -60,8 +60,8 @@ test('any text of comments, breaks and code keeps its code', () => {
   );
 });
 
-test('comments and blank lines go', () => {
+test('comments, indentation and blank lines go', () => {
   expect(stripComments('// y = x\n\nlet a = b; // b\n\n  // c\n  let d = e / f;\n')).toBe(
-    'let a = b;\n  let d = e / f;\n',
+    'let a = b;\nlet d = e / f;\n',
   );
 });
