@@ -30,6 +30,7 @@ export default defineConfig(
   globalIgnores([
     '**/dist/',
     '**/build/',
+    'docs/api/',
     '.cache/',
     'node_modules/',
     'assembly/',

@@ -4,8 +4,10 @@ export type ConvTranspose2dErrorCode =
 
 /** Every error that this package raises of its own; an aborted call rejects with its signal's reason instead. */
 export class ConvTranspose2dError extends Error {
+  /** What went wrong. */
   readonly code: ConvTranspose2dErrorCode;
 
+  /** @internal */
   constructor(code: ConvTranspose2dErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'ConvTranspose2dError';

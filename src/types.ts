@@ -10,8 +10,11 @@ export type Device = GPUDevice | 'cpu';
 /** The element type of a tensor as it is stored; sums are float32 always. */
 export type DType = 'float32' | 'float16';
 
+/** The order of input's and output's axes: N batch, C channels, H height, W width. */
 export type Layout = 'NCHW' | 'NHWC';
+/** The order of the weight's axes: I input channels, O output channels of one group, H and W the kernel's height and width. */
 export type WeightLayout = 'IOHW' | 'HWOI' | 'OHWI';
+/** The function that is fused into the store of each output. */
 export type Activation = 'none' | 'relu' | 'relu6' | 'leaky-relu' | 'sigmoid' | 'tanh' | 'gelu' | 'silu';
 
 /** The part of `Float16Array` that is used, so that these types compile without it. */
@@ -27,7 +30,9 @@ export interface Float16ArrayLike {
 
 /** A tensor in memory, row-major. A `Uint16Array` holds float16 bit patterns and needs `dtype: 'float16'`. */
 export interface HostTensor {
+  /** In the layout's order. */
   readonly shape: readonly number[];
+  /** As many elements as the shape has. */
   readonly data: Float32Array | Uint16Array | Float16ArrayLike;
   /** Left out: what `data` holds. */
   readonly dtype?: DType;
@@ -35,7 +40,9 @@ export interface HostTensor {
 
 /** A tensor in a GPU buffer, row-major from `offset` on. The buffer may be larger; its usage includes STORAGE. */
 export interface GpuTensor {
+  /** In the layout's order. */
   readonly shape: readonly number[];
+  /** Of the layer's device. */
   readonly buffer: GPUBuffer;
   /** 'float32' when left out. */
   readonly dtype?: DType;
@@ -105,8 +112,10 @@ export interface Phase {
   readonly positions: readonly [number, number];
 }
 
+/** One compute dispatch of a call. */
 export interface Dispatch {
   readonly kernel: string;
+  /** Along x, y and z. */
   readonly workgroups: readonly [number, number, number];
 }
 
@@ -118,15 +127,20 @@ export interface Plan {
   readonly reason: string;
   /** 'assumed': no device is known yet; WebGPU's default limits and no features were taken. */
   readonly device: 'webgpu' | 'cpu' | 'assumed';
+  /** In the layout's order. */
   readonly outputShape: readonly number[];
+  /** Those that hold outputs, row by row. */
   readonly phases: readonly Phase[];
+  /** In the order in which they run. */
   readonly dispatches: readonly Dispatch[];
   /** Two per multiplication of a tap with a real input; inserted zeros and padding do not count. */
   readonly usefulFlops: number;
+  /** What a call occupies on its device, in bytes. */
   readonly bytes: {
     readonly input: number;
     readonly weight: number;
     readonly output: number;
+    /** Taken beside these while the call runs. */
     readonly scratch: number;
   };
   /** 1, or how many parts the device's limits forced. */

@@ -4,11 +4,13 @@ import type { Limits, Capabilities } from '../plan.ts';
 import type { Device } from '../types.ts';
 import { lossOf, watch } from './scopes.ts';
 
+/** Which device is asked for, and what happens when there is none. */
 export interface RequestDeviceOptions {
   /** Without a fit GPU: 'cpu' resolves to 'cpu' (the default), 'throw' rejects with UNSUPPORTED. */
   fallback?: 'cpu' | 'throw' | undefined;
   /** Whether a GPU emulated in software will do. Default false: the CPU path is faster. */
   allowSoftware?: boolean | undefined;
+  /** As `navigator.gpu.requestAdapter` takes it. */
   powerPreference?: GPUPowerPreference | undefined;
   /** Told why the CPU was taken. */
   onFallback?: ((reason: string) => void) | undefined;

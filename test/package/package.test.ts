@@ -1,46 +1,76 @@
-/** The package as it is published: built, put where npm would put it, then compiled against, run and listed. */
+/** The package as it is published: packed by npm, installed into an empty project, then read, compiled against and run. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const consumer = mkdtempSync(join(tmpdir(), 'consumer-'));
+const directory = mkdtempSync(join(tmpdir(), 'package-'));
+const consumer = join(directory, 'consumer');
 const installed = join(consumer, 'node_modules', 'webgpu-conv-transpose2d');
+/** The packed file, and what npm lists as its contents. */
+let tarball = '';
+let contents: string[] = [];
 
 interface Manifest {
   exports: Record<string, string | { types: string; default: string }>;
-  files: string[];
   dependencies?: object;
 }
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
 
-/** Runs Node and returns what it printed; a failure carries everything that it said. */
-function node(args: readonly string[], cwd: string): string {
+/** Runs a program and returns what it printed; a failure carries everything that it said. */
+function run(program: string, args: readonly string[], cwd: string): string {
   try {
-    return execFileSync(process.execPath, args, { cwd, encoding: 'utf8', stdio: 'pipe' });
+    // A user's home: nothing in it is ours.
+    const env = { ...process.env, HOME: join(directory, 'home') };
+    return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: 'pipe', env });
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string };
-    throw new Error(`node ${args.join(' ')}\n${stdout}\n${stderr}`, { cause: error });
+    throw new Error(`${program} ${args.join(' ')}\n${stdout}\n${stderr}`, { cause: error });
   }
 }
-
+const node = (args: readonly string[], cwd: string): string => run(process.execPath, args, cwd);
 const bin = (path: string): string => join(root, 'node_modules', path);
 
 beforeAll(() => {
-  mkdirSync(installed, { recursive: true });
-  const dist = join(installed, 'dist');
-  node([bin('vite/bin/vite.js'), 'build', '--logLevel', 'warn', '--outDir', dist], root);
-  node([bin('typescript/bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', join(dist, 'types')], root);
-  for (const name of ['package.json', ...manifest.files.filter((name) => name !== 'dist')]) {
-    cpSync(join(root, name), join(installed, name), { recursive: true });
-  }
+  mkdirSync(consumer, { recursive: true });
+  run('npm', ['run', 'build'], root);
+  const packed = run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', directory], root);
+  const [{ filename, files }] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
+  tarball = join(directory, filename);
+  contents = files.map(({ path }) => path);
+  writeFileSync(join(consumer, 'package.json'), '{ "type": "module", "private": true }');
+  run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], consumer);
 });
 
 afterAll(() => {
-  rmSync(consumer, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** What may be published; a file of any other kind fails the test. */
+const published = [
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+  /^dist\/[\w-]+\.js(\.map)?$/,
+  /^dist\/chunks\/[\w-]+\.js(\.map)?$/,
+  /^dist\/types\/([\w-]+\/)*[\w-]+\.d\.ts$/,
+  /^shaders\/\w+\.wgsl$/,
+];
+
+test('it holds what users need and nothing else', () => {
+  expect(contents.filter((path) => !published.some((kind) => kind.test(path)))).toEqual([]);
+  const shaders = readdirSync(join(root, 'shaders')).map((name) => `shaders/${name}`);
+  expect(contents).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', ...shaders]));
+});
+
+test('no published text names a path of the machine that built it, or evaluates text as code', () => {
+  const texts = contents.map((path) => ({ path, text: readFileSync(join(installed, path), 'utf8') }));
+  expect(texts.filter(({ text }) => text.includes(root)).map(({ path }) => path)).toEqual([]);
+  const scripts = texts.filter(({ path }) => path.endsWith('.js'));
+  expect(scripts.filter(({ text }) => /\beval\(|\bFunction\(/.test(text)).map(({ path }) => path)).toEqual([]);
 });
 
 test('every export leads to a file', () => {
@@ -51,11 +81,20 @@ test('every export leads to a file', () => {
   expect(missing).toEqual([]);
 });
 
+test('publint finds nothing', () => {
+  expect(node([bin('publint/src/cli.js'), installed, '--strict'], root)).toContain('All good');
+});
+
+test('are-the-types-wrong finds nothing', () => {
+  // It fails on a problem. ESM alone, as the package says: what CommonJS and old resolutions find is not asked.
+  const report = node([bin('@arethetypeswrong/cli/dist/index.js'), tarball, '--profile', 'esm-only'], root);
+  expect(report).toContain('webgpu-conv-transpose2d/reference');
+});
+
 test.each(['bundler', 'nodenext'])(
   'its types compile in a consumer, all libraries checked (%s)',
   (moduleResolution) => {
     cpSync(join(root, 'test/package/consumer.ts'), join(consumer, 'consumer.ts'));
-    writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }');
     const compilerOptions = {
       target: 'ES2022',
       lib: ['ES2022', 'DOM'],
@@ -101,4 +140,32 @@ test('the shaders are exported as files', () => {
 
 test('it has no runtime dependency', () => {
   expect(manifest.dependencies).toBeUndefined();
+});
+
+/** Most bytes, minified and gzipped by esbuild, of a program that imports this much and nothing else. */
+describe.each([
+  ['ConvTranspose2d', '', 38_500],
+  ['outputShape', '', 3_100],
+  ['requestDevice', '', 1_600],
+  ['upload, download', '', 3_100],
+  ['bilinearWeight, icnrWeight', '', 1_900],
+  ['convTranspose2dReference', '/reference', 1_800],
+  ['fromOnnx', '/frameworks', 2_200],
+  ['*', '/frameworks', 4_300],
+])('shaken: %s of webgpu-conv-transpose2d%s', (names, entry, most) => {
+  test(`at most ${String(most)} bytes`, async () => {
+    const what = names === '*' ? '*' : `{ ${names} }`;
+    const contents = `export ${what} from 'webgpu-conv-transpose2d${entry}';`;
+    const { outputFiles } = await build({
+      stdin: { contents, resolveDir: consumer },
+      bundle: true,
+      minify: true,
+      write: false,
+      format: 'esm',
+      target: 'es2022',
+    });
+    const bytes = gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length;
+    expect(bytes).toBeGreaterThan(most * 0.5);
+    expect(bytes).toBeLessThanOrEqual(most);
+  });
 });
