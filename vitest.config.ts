@@ -1,12 +1,44 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 import { buildWorker } from './scripts/build-worker.mjs';
 import { findLavapipe } from './scripts/lavapipe.mjs';
-import { puppeteerProvider, takePageErrors } from './test/support/puppeteer-provider.ts';
+import { collectedHeap, puppeteerProvider, takePageErrors } from './test/support/puppeteer-provider.ts';
 
 // The worker is text that is made of sources: tests have it as the sources are.
 await buildWorker();
 
-/** Four projects: see test/support for what each runs in. `npx vitest run --project node` runs one. */
+/** Tests in a page of headless Chromium: what vitest calls the project, and what its only instance. */
+const inChromium = (
+  name: string,
+  instance: string,
+  include: string[],
+  testTimeout: number,
+): TestProjectConfiguration => ({
+  extends: true,
+  // Found in advance, since a dependency that is found late reloads the page in the middle of a test.
+  optimizeDeps: { include: ['fast-check'] },
+  // Cross-origin isolated, so that the CPU path has its threads.
+  server: {
+    headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
+  },
+  test: {
+    name,
+    include,
+    setupFiles: ['test/support/setup-chromium.ts'],
+    testTimeout,
+    hookTimeout: 60_000,
+    browser: {
+      enabled: true,
+      headless: true,
+      ui: false,
+      screenshotFailures: false,
+      provider: puppeteerProvider(),
+      instances: [{ browser: 'chromium', name: instance }],
+      commands: { takePageErrors, collectedHeap },
+    },
+  },
+});
+
+/** See test/support for what each runs in. `npx vitest run --project node` runs one. */
 export default defineConfig({
   resolve: { tsconfigPaths: true },
   test: {
@@ -21,31 +53,9 @@ export default defineConfig({
         extends: true,
         test: { name: 'package', include: ['test/package/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
       },
-      {
-        extends: true,
-        // Found in advance, since a dependency that is found late reloads the page in the middle of a test.
-        optimizeDeps: { include: ['fast-check'] },
-        // Cross-origin isolated, so that the CPU path has its threads.
-        server: {
-          headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
-        },
-        test: {
-          name: 'browser',
-          include: ['test/browser/**/*.test.ts'],
-          setupFiles: ['test/support/setup-chromium.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
-          browser: {
-            enabled: true,
-            headless: true,
-            ui: false,
-            screenshotFailures: false,
-            provider: puppeteerProvider(),
-            instances: [{ browser: 'chromium', name: 'chromium' }],
-            commands: { takePageErrors },
-          },
-        },
-      },
+      inChromium('browser', 'chromium', ['test/browser/**/*.test.ts'], 120_000),
+      // Hours of use in minutes: what `npm run test:all` alone has time for.
+      inChromium('soaked', 'soak', ['test/soak/**/*.test.ts'], 900_000),
       {
         // The demo page, in a browser that the test drives from Node.
         extends: true,

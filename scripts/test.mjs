@@ -1,6 +1,6 @@
 /**
  * npm test: format check, lint, type check, then the tests in Node and in headless Chromium, and those that need native
- * float16 in Dawn on lavapipe. With --all, all GPU tests there. Sets itself up on a fresh clone; its last line is
+ * float16 in Dawn on lavapipe. With --all, all GPU tests there, and those that take minutes. Sets itself up on a fresh clone; its last line is
  * `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
@@ -10,7 +10,8 @@ import { ensureBrowser } from './browser.mjs';
 import { ensureLavapipe } from './lavapipe.mjs';
 import { root, setUp } from './setup.mjs';
 
-/** @typedef {{ numPassedTests: number, numFailedTests: number, numPendingTests: number }} VitestReport */
+/** @typedef {{ status: string, meta?: { figures?: Record<string, number> } }} Assertion */
+/** @typedef {{ numPassedTests: number, numFailedTests: number, numPendingTests: number, testResults: { assertionResults: Assertion[] }[] }} VitestReport */
 /** @typedef {{ name: string, seconds: number, passed: number, failed: number, skipped: number }} Outcome */
 
 const minute = 60_000;
@@ -76,6 +77,21 @@ function summary({ name, seconds, passed, failed, skipped }) {
 }
 
 /**
+ * What the tests counted (test/support/figures.ts), over all projects, by name.
+ * @type {Map<string, number>}
+ */
+const figures = new Map();
+
+/** @param {VitestReport} report */
+function addFigures({ testResults }) {
+  for (const { status, meta } of testResults.flatMap(({ assertionResults }) => assertionResults)) {
+    if (status !== 'passed') continue;
+    for (const [name, value] of Object.entries(meta?.figures ?? {}))
+      figures.set(name, (figures.get(name) ?? 0) + value);
+  }
+}
+
+/**
  * Runs one of vitest's projects.
  * @param {string} project
  * @param {{ env?: NodeJS.ProcessEnv, files?: readonly string[] }} [options]
@@ -89,12 +105,14 @@ function tests(project, { env = {}, files = [] } = {}) {
     const succeeded = await run('vitest', ['run', '--project', project, ...files, ...reporters], { env, live: true });
     if (!existsSync(report)) return false;
     const counts = /** @type {VitestReport} */ (JSON.parse(readFileSync(report, 'utf8')));
+    addFigures(counts);
     const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = counts;
     // A file that does not load, or an error outside of any test, fails the run without failing a test.
     return { passed, failed: succeeded ? failed : Math.max(failed, 1), skipped };
   });
 }
 
+const all = process.argv.includes('--all');
 const start = performance.now();
 await setUp();
 mkdirSync(reports, { recursive: true });
@@ -118,6 +136,7 @@ outcomes.push(
 if (browser !== undefined) {
   const env = { PUPPETEER_EXECUTABLE_PATH: browser };
   outcomes.push(await tests('chromium', { env }), await tests('demo', { env }));
+  if (all) outcomes.push(await tests('soak', { env }));
 }
 
 /** What Chromium's software adapter cannot run: float16 without conversion. */
@@ -127,12 +146,13 @@ if (ensureLavapipe() === undefined) {
     'NOT TESTED: native float16, and Dawn in Node. They need a Vulkan driver: set VK_DRIVER_FILES to one, or run this on Debian, where it can be fetched.',
   );
 } else {
-  outcomes.push(await tests('dawn', process.argv.includes('--all') ? {} : { files: float16 }));
+  outcomes.push(await tests('dawn', all ? {} : { files: float16 }));
 }
 
 /** @param {'passed' | 'failed'} key */
 const total = (key) => outcomes.reduce((sum, outcome) => sum + outcome[key], 0);
 console.log(`\n${outcomes.map(summary).join('\n')}`);
+console.log([...figures].map(([name, value]) => `${name}: ${value}`).join(', '));
 console.log(`in ${((performance.now() - start) / 1000).toFixed(0)} s`);
 console.log(`${total('passed')} passed, ${total('failed')} failed`);
 process.exitCode = total('failed') === 0 ? 0 : 1;

@@ -187,15 +187,20 @@ export class ConvTranspose2d {
     const from = checkGpuTensor(device, 'input', input, undefined, dtype);
     const layerPlan = this.#plan(from.shape, outputSize);
     const { outputShape } = layerPlan.plan;
-    let to: Required<GpuTensor>;
-    if (output === undefined) {
-      to = emptyTensor(device, outputShape, dtype);
-    } else {
-      to = checkGpuTensor(device, 'output', output, outputShape, dtype);
+    if (output !== undefined) {
+      const to = checkGpuTensor(device, 'output', output, outputShape, dtype);
       if (to.buffer === from.buffer) throw invalid('output buffer', to.buffer, "it must not be the input's");
+      backend.encode(encoder, layerPlan, from, to);
+      return output;
     }
-    backend.encode(encoder, layerPlan, from, to);
-    return output ?? { ...to, shape: [...to.shape] };
+    const made = emptyTensor(device, outputShape, dtype);
+    try {
+      backend.encode(encoder, layerPlan, from, made);
+    } catch (error) {
+      made.buffer.destroy();
+      throw error;
+    }
+    return { ...made, shape: [...outputShape] };
   }
 
   /** Lets go of everything the layer made on its device. Calls under way reject with DESTROYED, later ones throw it. */

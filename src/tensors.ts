@@ -6,8 +6,10 @@ export type HostData = HostTensor['data'];
 
 export const bytesPerElement = (dtype: DType): number => (dtype === 'float16' ? 2 : 4);
 
+/** The product of the extents. Beyond 2⁵³ it is rounded, which no comparison with a size that exists can notice. */
 export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
+  // Infinity · 0 is NaN, which every comparison lets pass.
+  return shape.includes(0) ? 0 : shape.reduce((product, extent) => product * extent, 1);
 }
 
 const tag = (data: object): string | undefined => (data as { [Symbol.toStringTag]?: string })[Symbol.toStringTag];

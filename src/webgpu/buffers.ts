@@ -10,7 +10,7 @@ import {
   float16Tensor,
 } from '../tensors.ts';
 import type { DType, GpuTensor, HostTensor } from '../types.ts';
-import { inScopes, lossOf } from './scopes.ts';
+import { inScopes, lossOf, makeBuffer } from './scopes.ts';
 
 /** Bytes that a tensor's binding takes: whole words. */
 export const tensorBytes = (shape: readonly number[], dtype: DType): number =>
@@ -24,7 +24,7 @@ export function bufferFrom(device: GPUDevice, label: string, usage: number, byte
   const size = Math.max(4, Math.ceil(bytes.byteLength / 4) * 4);
   let buffer: GPUBuffer;
   try {
-    buffer = device.createBuffer({ label, size, usage, mappedAtCreation: true });
+    buffer = makeBuffer(device, { label, size, usage, mappedAtCreation: true });
   } catch (cause) {
     // What a mapping needs of the page's own memory is no matter of error scopes.
     if (!(cause instanceof RangeError)) throw cause;
@@ -67,11 +67,8 @@ export function upload(device: GPUDevice, tensor: HostTensor): GpuTensor {
 export function emptyTensor(device: GPUDevice, shape: readonly number[], dtype: DType): Required<GpuTensor> {
   const size = Math.max(4, tensorBytes(shape, dtype));
   checkFits(device, 'the output', size);
-  const buffer = device.createBuffer({
-    label: `conv-transpose2d tensor ${shape.join('×')}`,
-    size,
-    usage: tensorUsage(),
-  });
+  const label = `conv-transpose2d tensor ${shape.join('×')}`;
+  const buffer = makeBuffer(device, { label, size, usage: tensorUsage() });
   return { shape, buffer, dtype, offset: 0 };
 }
 
@@ -108,7 +105,7 @@ export function stage(
   size: number,
 ): GPUBuffer {
   const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-  const staging = device.createBuffer({ label: 'conv-transpose2d readback', size, usage });
+  const staging = makeBuffer(device, { label: 'conv-transpose2d readback', size, usage });
   encoder.copyBufferToBuffer(buffer, offset, staging, 0, size);
   return staging;
 }

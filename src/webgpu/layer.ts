@@ -16,23 +16,21 @@ import { bytesOf, hostTensorLike } from '../tensors.ts';
 import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
 import { bufferFrom, checkFits, readStaging, stage, tensorBytes } from './buffers.ts';
 import { bindGroupLayout, pipelineNow, pipelineSoon, type PipelineRequest } from './pipelines.ts';
-import { inScopes, lossOf } from './scopes.ts';
+import { Retired } from './retired.ts';
+import { inScopes, lossOf, makeBuffer } from './scopes.ts';
 import { layOut, type BufferName, type Step, type Steps } from './steps.ts';
 
 /** A plan with everything made but the bind groups, which name the caller's tensors. */
 interface Prepared {
   readonly steps: readonly Step[];
   readonly pipelines: readonly GPUComputePipeline[];
-  /** Tables and scratch. */
-  readonly buffers: ReadonlyMap<BufferName, GPUBuffer>;
-  readonly groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string, readonly GPUBindGroup[]>>>;
-  /** Whether a caller's encoder has named it. */
-  named: boolean;
+  readonly tables: GPUBuffer;
+  /** Of input and output; for a pair of buffers, by offsets. */
+  groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string, readonly GPUBindGroup[]>>>;
 }
 
-function letGo({ buffers }: Prepared): void {
-  for (const buffer of buffers.values()) buffer.destroy();
-}
+/** Bind groups that are kept for a pair of buffers: one for each pair of offsets. */
+const KEPT_OFFSETS = 64;
 
 export class GpuLayer {
   readonly device: GPUDevice;
@@ -45,8 +43,15 @@ export class GpuLayer {
   #host: StateDict | undefined;
   /** The same, while they are not on the device yet. */
   #unpacked: StateDict | undefined;
-  /** Tables that a caller's unsubmitted encoder may still name. */
-  #retired: Prepared[] = [];
+  /** The packing of GPU tensors that were loaded last, until it has succeeded: calls reject as it does. */
+  #packing: Promise<void> | undefined;
+  /** What it failed by. */
+  #refused: Error | undefined;
+  /** What lives between the steps of a call. Calls run one after the other, so that all plans share it. */
+  readonly #scratch = new Map<BufferName, GPUBuffer>();
+  readonly #retired = new Retired();
+  /** Whether a caller's encoder that may not be submitted yet names buffers of the layer. */
+  #named = false;
   #destroyed = false;
 
   constructor(device: GPUDevice, spec: Spec, capabilities: Capabilities) {
@@ -59,7 +64,7 @@ export class GpuLayer {
   #packed(): { readonly weight: GPUBuffer; readonly bias: GPUBuffer } {
     const buffer = (name: string, elements: number): GPUBuffer => {
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-      return this.device.createBuffer({ label: `conv-transpose2d packed ${name}`, size: 4 * elements, usage });
+      return makeBuffer(this.device, { label: `conv-transpose2d packed ${name}`, size: 4 * elements, usage });
     };
     this.#parameters ??= {
       weight: buffer('weight', packedElements(this.#spec)),
@@ -68,15 +73,11 @@ export class GpuLayer {
     return this.#parameters;
   }
 
-  #letGoParameters(): void {
-    this.#parameters?.weight.destroy();
-    this.#parameters?.bias.destroy();
-    this.#parameters = undefined;
-  }
-
   /** Takes host tensors; they are uploaded and packed when a call needs them. */
   loadHost(state: StateDict): void {
     this.#letGoRetired();
+    this.#packing = undefined;
+    this.#refused = undefined;
     this.#host = state;
     this.#unpacked = state;
   }
@@ -91,7 +92,25 @@ export class GpuLayer {
       offset,
       size: tensorBytes(shape, dtype),
     });
-    this.#pack(source(weight), bias === undefined ? undefined : source(bias));
+    const packing = inScopes(
+      this.device,
+      () => {
+        this.#pack(source(weight), bias === undefined ? undefined : source(bias));
+      },
+      (made) => {
+        this.#forget(made);
+      },
+    );
+    this.#packing = packing;
+    this.#refused = undefined;
+    packing.then(
+      () => {
+        if (this.#packing === packing) this.#packing = undefined;
+      },
+      (error: unknown) => {
+        if (this.#packing === packing) this.#refused = error as Error;
+      },
+    );
   }
 
   /** Uploads host parameters as they are and packs them by the same passes as a GPU tensor's. */
@@ -113,6 +132,7 @@ export class GpuLayer {
 
   /** The parameters as the layer's own tensors: packing undone on the host. */
   async stateDict(): Promise<{ weight: Float32Array; bias: Float32Array }> {
+    await this.#packing;
     const [weight, bias] = await inScopes(this.device, () => {
       this.#checkAlive();
       const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d stateDict' });
@@ -130,6 +150,7 @@ export class GpuLayer {
 
   /** Makes what a plan needs; pipelines compile without blocking. */
   async prepare(layerPlan: LayerPlan): Promise<void> {
+    await this.#packing;
     if (this.#prepared.has(layerPlan) && this.#unpacked === undefined) return;
     const requests = [this.#packRequest, ...this.#layOut(layerPlan).steps.map(({ request }) => request)];
     await Promise.all(requests.map((request) => pipelineSoon(this.device, request)));
@@ -146,10 +167,10 @@ export class GpuLayer {
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
   ): void {
+    if (this.#refused !== undefined) throw this.#refused;
     this.#packHost();
-    const prepared = this.#prepareNow(layerPlan);
-    prepared.named = true;
-    this.#record(encoder, prepared, input, output);
+    this.#named = true;
+    this.#record(encoder, this.#prepareNow(layerPlan), input, output);
   }
 
   /** Lets go of what a plan was prepared to. */
@@ -157,8 +178,19 @@ export class GpuLayer {
     const prepared = this.#prepared.get(layerPlan);
     if (prepared === undefined) return;
     this.#prepared.delete(layerPlan);
-    if (prepared.named) this.#retired.push(prepared);
-    else letGo(prepared);
+    this.#letGo(prepared.tables);
+  }
+
+  /** Destroys a buffer of the layer's, or lets it be while a caller's encoder may name it. */
+  #letGo(buffer: GPUBuffer): void {
+    if (this.#named) this.#retired.add(buffer);
+    else buffer.destroy();
+  }
+
+  /** By contract, encoders are submitted before the next parameters are loaded. */
+  #letGoRetired(): void {
+    this.#retired.destroy();
+    this.#named = false;
   }
 
   #record(
@@ -194,13 +226,10 @@ export class GpuLayer {
     const size = tensorBytes(outputShape, dtype);
     if (size === 0) return output ?? hostTensorLike(input, outputShape, new ArrayBuffer(0));
     const { device } = this;
-    const made: GPUBuffer[] = [];
     const staging = await this.#attempt(layerPlan, () => {
       const inputBuffer = bufferFrom(device, 'conv-transpose2d input', GPUBufferUsage.STORAGE, bytesOf(input.data));
-      made.push(inputBuffer);
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
-      const outputBuffer = device.createBuffer({ label: 'conv-transpose2d output', size, usage });
-      made.push(outputBuffer);
+      const outputBuffer = makeBuffer(device, { label: 'conv-transpose2d output', size, usage });
       const encoder = device.createCommandEncoder({ label: 'conv-transpose2d forward' });
       this.#packHost();
       this.#record(
@@ -210,14 +239,10 @@ export class GpuLayer {
         { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 },
       );
       const staged = stage(device, encoder, outputBuffer, 0, size);
-      made.push(staged);
       device.queue.submit([encoder.finish()]);
       inputBuffer.destroy();
       outputBuffer.destroy();
       return staged;
-    }).catch((error: unknown) => {
-      for (const buffer of made) buffer.destroy();
-      throw error;
     });
     const bytes = await readStaging(device, staging, signal);
     if (output === undefined) return hostTensorLike(input, outputShape, bytes);
@@ -227,26 +252,42 @@ export class GpuLayer {
 
   destroy(): void {
     this.#destroyed = true;
-    this.#letGoRetired();
-    this.#prepared.forEach(letGo);
+    this.#retired.destroy();
+    for (const { tables } of this.#prepared.values()) tables.destroy();
     this.#prepared.clear();
-    this.#letGoParameters();
+    for (const buffer of this.#scratch.values()) buffer.destroy();
+    this.#scratch.clear();
+    this.#parameters?.weight.destroy();
+    this.#parameters?.bias.destroy();
+    this.#parameters = undefined;
   }
 
   /** Runs a segment; what it prepared or packed does not outlive its failure, so that the next call starts anew. */
-  async #attempt<T>(layerPlan: LayerPlan, segment: () => T): Promise<T> {
-    const made = this.#parameters;
-    try {
-      return await inScopes(this.device, () => {
+  #attempt<T>(layerPlan: LayerPlan, segment: () => T): Promise<T> {
+    return inScopes(
+      this.device,
+      () => {
         this.#checkAlive();
         return segment();
-      });
-    } catch (error) {
-      this.release(layerPlan);
-      if (made === undefined) this.#letGoParameters();
-      this.#unpacked = this.#host;
-      throw error;
-    }
+      },
+      (made) => {
+        this.release(layerPlan);
+        this.#forget(made);
+      },
+    );
+  }
+
+  /** Forgets what a segment that failed has made, and what it may have left unpacked. */
+  #forget(made: ReadonlySet<GPUBuffer>): void {
+    for (const [plan, { tables }] of this.#prepared) if (made.has(tables)) this.#prepared.delete(plan);
+    for (const [name, buffer] of this.#scratch) if (made.has(buffer)) this.#scratch.delete(name);
+    if (this.#parameters !== undefined && made.has(this.#parameters.weight)) this.#parameters = undefined;
+    this.#forgetBindGroups();
+    this.#unpacked = this.#host;
+  }
+
+  #forgetBindGroups(): void {
+    for (const prepared of this.#prepared.values()) prepared.groups = new WeakMap();
   }
 
   /** Before a segment makes anything that nobody would let go of. */
@@ -268,18 +309,28 @@ export class GpuLayer {
     const { steps, tables, scratch } = this.#layOut(layerPlan);
     const pipelines = steps.map(({ request }) => pipelineNow(device, request));
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE;
-    const buffers = new Map<BufferName, GPUBuffer>([
-      ['tables', bufferFrom(device, 'conv-transpose2d tables', usage, new Uint8Array(tables))],
-    ]);
-    for (const [name, size] of scratch) {
-      buffers.set(
-        name,
-        device.createBuffer({ label: `conv-transpose2d ${name}`, size, usage: GPUBufferUsage.STORAGE }),
-      );
-    }
-    const prepared: Prepared = { steps, pipelines, buffers, groups: new WeakMap(), named: false };
+    const prepared: Prepared = {
+      steps,
+      pipelines,
+      tables: bufferFrom(device, 'conv-transpose2d tables', usage, new Uint8Array(tables)),
+      groups: new WeakMap(),
+    };
+    for (const [name, size] of scratch) this.#makeScratch(name, size);
     this.#prepared.set(layerPlan, prepared);
     return prepared;
+  }
+
+  /** Makes a scratch buffer of at least `size`, and where it replaces one, of at least twice that one's: few are replaced. */
+  #makeScratch(name: BufferName, size: number): void {
+    const { device } = this;
+    const old = this.#scratch.get(name);
+    if (old !== undefined && old.size >= size) return;
+    const grown = Math.min(Math.max(size, 2 * (old?.size ?? 0)), device.limits.maxBufferSize);
+    const usage = GPUBufferUsage.STORAGE;
+    this.#scratch.set(name, makeBuffer(device, { label: `conv-transpose2d ${name}`, size: grown, usage }));
+    if (old === undefined) return;
+    this.#letGo(old);
+    this.#forgetBindGroups();
   }
 
   /** The bind groups of a pair of tensors: made when they first meet, kept while their buffers live. */
@@ -291,8 +342,9 @@ export class GpuLayer {
     const key = `${input.offset} ${output.offset}`;
     let groups = byOffsets.get(key);
     if (groups === undefined) {
+      if (byOffsets.size >= KEPT_OFFSETS) byOffsets.clear();
       const { weight, bias } = this.#packed();
-      const own = new Map(prepared.buffers).set('weight', weight).set('bias', bias);
+      const own = new Map([...this.#scratch, ['tables', prepared.tables], ['weight', weight], ['bias', bias]]);
       const resource = ({ name, offset, size }: Step['bindings'][number]): GPUBufferBinding => {
         if (name === 'input' || name === 'output') {
           const tensor = name === 'input' ? input : output;
@@ -310,11 +362,6 @@ export class GpuLayer {
       byOffsets.set(key, groups);
     }
     return groups;
-  }
-
-  #letGoRetired(): void {
-    this.#retired.forEach(letGo);
-    this.#retired = [];
   }
 
   get #packRequest(): PipelineRequest {

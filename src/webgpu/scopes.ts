@@ -19,20 +19,48 @@ export function lossOf(device: GPUDevice): ConvTranspose2dError | undefined {
   return losses.get(device)?.error;
 }
 
+/** What the segment under way has made. Segments are synchronous, so that there is one at most. */
+let making: GPUBuffer[] | undefined;
+
+/** Makes a buffer, which does not outlive the failure of the segment that makes it. */
+export function makeBuffer(device: GPUDevice, descriptor: GPUBufferDescriptor): GPUBuffer {
+  const buffer = device.createBuffer(descriptor);
+  making?.push(buffer);
+  return buffer;
+}
+
 /**
- * Runs a synchronous segment of GPU calls inside error scopes and rejects with what they caught. Scopes are a stack per
- * device, so nothing may be awaited inside.
+ * Runs a synchronous segment of GPU calls inside error scopes and rejects with what they caught. The buffers that it made
+ * are destroyed then, and `forget` is told of them. Scopes are a stack per device, so nothing may be awaited inside.
  */
-export async function inScopes<T>(device: GPUDevice, segment: () => T): Promise<T> {
+export async function inScopes<T>(
+  device: GPUDevice,
+  segment: () => T,
+  forget?: (made: ReadonlySet<GPUBuffer>) => void,
+): Promise<T> {
+  const made: GPUBuffer[] = [];
+  try {
+    return await scoped(device, made, segment);
+  } catch (error) {
+    for (const buffer of made) buffer.destroy();
+    forget?.(new Set(made));
+    throw error;
+  }
+}
+
+async function scoped<T>(device: GPUDevice, made: GPUBuffer[], segment: () => T): Promise<T> {
   const filters = ['validation', 'out-of-memory', 'internal'] as const;
   for (const filter of filters) device.pushErrorScope(filter);
   let result: T;
   const pop = (): Promise<(GPUError | null)[]> => Promise.all(filters.map(() => device.popErrorScope()));
+  making = made;
   try {
     result = segment();
   } catch (error) {
     await pop().catch(() => undefined);
     throw error;
+  } finally {
+    making = undefined;
   }
   let caught: (GPUError | null)[];
   try {
@@ -46,8 +74,18 @@ export async function inScopes<T>(device: GPUDevice, segment: () => T): Promise<
   const [internal = null, memory = null, validation = null] = caught;
   const lost = lossOf(device);
   if (lost !== undefined) throw lost;
-  if (memory !== null) throw new ConvTranspose2dError('OUT_OF_MEMORY', memory.message);
+  if (memory !== null) throw outOfMemory(made, memory);
   const other = validation ?? internal;
   if (other !== null) throw new ConvTranspose2dError('GPU_ERROR', other.message);
   return result;
+}
+
+function outOfMemory(made: readonly GPUBuffer[], { message }: GPUError): ConvTranspose2dError {
+  const asked = made.reduce((sum, { size }) => sum + size, 0);
+  const most = made.reduce<GPUBuffer | undefined>((a, b) => (a === undefined || b.size > a.size ? b : a), undefined);
+  const what = most === undefined ? '' : `, ${most.size} of them for '${most.label}'`;
+  return new ConvTranspose2dError(
+    'OUT_OF_MEMORY',
+    `the GPU has no room for the ${asked} bytes asked for${what}: ${message}`,
+  );
 }

@@ -1,5 +1,5 @@
 import { defineBrowserCommand, defineBrowserProvider } from '@vitest/browser';
-import type { Browser } from 'puppeteer';
+import type { Browser, Page } from 'puppeteer';
 import type { BrowserProvider, BrowserProviderOption } from 'vitest/node';
 import { collectPageErrors, launchChromium } from './chromium.ts';
 
@@ -8,6 +8,8 @@ declare module 'vitest/browser' {
   export const commands: {
     /** Errors that the page reported since the last call. */
     takePageErrors: () => Promise<string[]>;
+    /** Bytes of the page's JavaScript heap, after a collection. */
+    collectedHeap: () => Promise<number>;
   };
 }
 
@@ -16,6 +18,7 @@ class PuppeteerProvider implements BrowserProvider {
   readonly name = 'puppeteer';
   readonly supportsParallelism = false;
   #browser: Promise<Browser> | undefined;
+  readonly #pages = new Map<string, Page>();
   readonly #errors = new Map<string, string[]>();
 
   getCommandsContext(): Record<string, unknown> {
@@ -26,10 +29,24 @@ class PuppeteerProvider implements BrowserProvider {
     return this.#errors.get(sessionId)?.splice(0) ?? [];
   }
 
+  async collectedHeap(sessionId: string): Promise<number> {
+    const page = this.#pages.get(sessionId);
+    if (page === undefined) throw new Error('no page of that session');
+    const session = await page.createCDPSession();
+    try {
+      // What a finalizer lets go of is garbage of the next collection.
+      for (let round = 0; round < 2; round++) await session.send('HeapProfiler.collectGarbage');
+      return (await session.send('Runtime.getHeapUsage')).usedSize;
+    } finally {
+      await session.detach();
+    }
+  }
+
   async openPage(sessionId: string, url: string): Promise<void> {
     this.#browser ??= launchChromium();
     const browser = await this.#browser;
     const page = await browser.newPage();
+    this.#pages.set(sessionId, page);
     this.#errors.set(sessionId, collectPageErrors(page));
     await page.goto(url, { timeout: 60_000 });
   }
@@ -47,6 +64,11 @@ class PuppeteerProvider implements BrowserProvider {
 export const takePageErrors = defineBrowserCommand(({ provider, sessionId }) =>
   provider instanceof PuppeteerProvider ? provider.takeErrors(sessionId) : [],
 );
+
+export const collectedHeap = defineBrowserCommand(({ provider, sessionId }) => {
+  if (!(provider instanceof PuppeteerProvider)) throw new Error("the heap is puppeteer's to ask for");
+  return provider.collectedHeap(sessionId);
+});
 
 export function puppeteerProvider(): BrowserProviderOption {
   return defineBrowserProvider({

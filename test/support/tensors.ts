@@ -70,7 +70,7 @@ function roundToEven(value: number): number {
 }
 
 /** A small generator, mulberry32: uniform on [0, 1). */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -1,0 +1,242 @@
+// What a layer holds on a GPU, what it lets go of when something fails, and how it says that there is no room.
+import { beforeEach, describe, expect, test } from 'vitest';
+import {
+  convTranspose2d,
+  ConvTranspose2d,
+  download,
+  outputShape,
+  upload,
+  type GpuTensor,
+  type HostTensor,
+} from '../../src/index.ts';
+import { Count } from '../support/count.ts';
+import { testDevice } from '../support/gpu.ts';
+import { inScopes } from '../support/scopes.ts';
+import { integerTensor } from '../support/tensors.ts';
+import { mismatch } from '../support/tolerance.ts';
+
+let device: GPUDevice;
+let count: Count;
+let made = 0;
+beforeEach(async () => {
+  device = await testDevice({ label: `memory device ${made++}` });
+  count = new Count(device);
+});
+
+const options = { stride: 2, padding: 1 } as const;
+const state = { weight: integerTensor([2, 3, 3, 3], 2), bias: integerTensor([3], 3) };
+const input = integerTensor([1, 2, 4, 4], 1);
+const wrong = (output: HostTensor, of = input): string | undefined =>
+  mismatch(output, { input: of, ...state, options }, { lane: 'exact' });
+
+function layerOf(dtype: 'float32' | 'float16' = 'float32'): ConvTranspose2d {
+  const layer = new ConvTranspose2d(2, 3, 3, { ...options, device, dtype });
+  if (dtype === 'float32') layer.loadStateDict(state);
+  return layer;
+}
+
+const errorOf = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+const submit = (record: (encoder: GPUCommandEncoder) => void): Promise<void> =>
+  inScopes(device, () => {
+    const encoder = device.createCommandEncoder({ label: 'test' });
+    record(encoder);
+    device.queue.submit([encoder.finish()]);
+  });
+
+/** From now on, what `fails` names finds no room: it is invalid, and the scope for it says so. */
+function outOfMemory(fails: (descriptor: GPUBufferDescriptor) => boolean): () => void {
+  const own = {
+    createBuffer: device.createBuffer.bind(device),
+    pushErrorScope: device.pushErrorScope.bind(device),
+    popErrorScope: device.popErrorScope.bind(device),
+  };
+  const filters: { filter: GPUErrorFilter; failed: boolean }[] = [];
+  device.createBuffer = (descriptor) => {
+    if (!fails(descriptor)) return own.createBuffer(descriptor);
+    for (const scope of filters) scope.failed ||= scope.filter === 'out-of-memory';
+    return own.createBuffer({ ...descriptor, usage: descriptor.usage | GPUBufferUsage.MAP_WRITE });
+  };
+  device.pushErrorScope = (filter) => {
+    filters.push({ filter, failed: false });
+    own.pushErrorScope(filter);
+  };
+  device.popErrorScope = async () => {
+    const scope = filters.pop();
+    const error = await own.popErrorScope();
+    return scope?.failed === true ? new GPUOutOfMemoryError('no room (made up by the test)') : error;
+  };
+  return () => {
+    Object.assign(device, own);
+  };
+}
+
+describe('what fails leaves nothing', () => {
+  test('a download that the device refuses', async () => {
+    const foreign = upload(await testDevice({ label: 'another device' }), input);
+    expect(await errorOf(download(device, foreign))).toMatchObject({ code: 'GPU_ERROR' });
+    expect([...count.live.values()]).toEqual([]);
+  });
+
+  test('a state dict whose second copy fails', async () => {
+    const layer = layerOf();
+    layer.loadStateDict({ weight: upload(device, state.weight), bias: upload(device, state.bias) });
+    const before = count.live.size;
+    const stop = outOfMemory(({ label, size }) => label === 'conv-transpose2d readback' && size === 16);
+    expect(await errorOf(layer.stateDict())).toMatchObject({ code: 'OUT_OF_MEMORY' });
+    stop();
+    expect(count.live.size).toBe(before);
+    expect((await layer.stateDict()).weight.data).toEqual(state.weight.data);
+    expect(wrong(await layer.forward(input))).toBeUndefined();
+    layer.destroy();
+    expect([...count.live.values()].every((label) => label.startsWith('conv-transpose2d tensor'))).toBe(true);
+  });
+
+  test('GPU weights that find no room: calls say so until others are loaded, and nobody else is told', async () => {
+    const layer = layerOf();
+    const onGpu = { weight: upload(device, state.weight), bias: upload(device, state.bias) };
+    const from = upload(device, input);
+    const stop = outOfMemory(({ label }) => label === 'conv-transpose2d packed weight');
+    await inScopes(device, () => {
+      layer.loadStateDict(onGpu);
+    });
+    expect(await errorOf(layer.prepare(input.shape))).toMatchObject({ code: 'OUT_OF_MEMORY' });
+    stop();
+    expect(await errorOf(layer.forward(input))).toMatchObject({ code: 'OUT_OF_MEMORY' });
+    expect(await errorOf(layer.stateDict())).toMatchObject({ code: 'OUT_OF_MEMORY' });
+    await submit((encoder) => {
+      expect(() => layer.encode(encoder, from)).toThrow(expect.objectContaining({ code: 'OUT_OF_MEMORY' }) as Error);
+    });
+    layer.loadStateDict(onGpu);
+    expect(wrong(await layer.forward(input))).toBeUndefined();
+    layer.destroy();
+    for (const { buffer } of [from, onGpu.weight, onGpu.bias]) buffer.destroy();
+    expect(count.live.size).toBe(0);
+  });
+});
+
+describe('OUT_OF_MEMORY', () => {
+  const names = ['packed weight', 'packed bias', 'tables', 'expandedInput', 'expandedOutput', 'input', 'readback'];
+  test.each(names)('%s: says how many bytes were asked for; layer and device go on', async (name) => {
+    const call = integerTensor([1, 2, 4, 4], 1, 4, 'float16');
+    const layer = layerOf('float16');
+    const sizes: number[] = [];
+    const stop = outOfMemory(({ label, size }) => {
+      if (label === `conv-transpose2d ${name}`) sizes.push(size);
+      return label === `conv-transpose2d ${name}`;
+    });
+    const early = name !== 'input' && name !== 'readback';
+    const error = await errorOf(early ? layer.prepare(call.shape) : layer.forward(call));
+    expect(sizes.length).toBe(1);
+    expect(error).toMatchObject({ code: 'OUT_OF_MEMORY', message: expect.stringMatching(/\d+ bytes/) as string });
+    expect(Number(/the (\d+) bytes/.exec((error as Error).message)?.[1])).toBeGreaterThanOrEqual(sizes[0]!);
+    stop();
+    const { weight, bias } = await layer.stateDict();
+    const problem = { input: call, weight, bias, options };
+    const judgement = { lane: 'float', output: 'float16' } as const;
+    expect(mismatch(await layer.forward(call), problem, judgement)).toBeUndefined();
+    layer.destroy();
+    expect(count.live.size).toBe(0);
+  });
+
+  test('on the CPU, and where the page itself has no room', async () => {
+    const layer = new ConvTranspose2d(1, 1, 1, { device: 'cpu', stride: [2 ** 18, 2 ** 18], bias: false });
+    const one = { shape: [1, 2, 2], data: new Float32Array(4) };
+    const bytes = 4 * (2 ** 18 + 1) ** 2;
+    expect(await errorOf(layer.forward(one))).toMatchObject({
+      code: expect.stringMatching(/OUT_OF_MEMORY|UNSUPPORTED/) as string,
+    });
+    expect(layer.plan([1, 1, 1]).bytes.output).toBe(4);
+    expect(bytes).toBeGreaterThan(2 ** 37);
+    layer.destroy();
+  });
+});
+
+describe('sizes beyond what there is', () => {
+  const most = 2 ** 31 - 1;
+  test('are refused before anything is made, products beyond 2⁵³ too', () => {
+    const calls: (() => unknown)[] = [
+      () => new ConvTranspose2d(most, most, most, { device, groups: most }),
+      () => new ConvTranspose2d(most, most, [most, most], { device }),
+      () => new ConvTranspose2d(2 ** 16, 2 ** 16, 1, { device }).plan([most, 2 ** 16, 1, 1]),
+      () => new ConvTranspose2d(1, 1, 1, { device }).plan([most, 1, most, most]),
+      () => new ConvTranspose2d(1, 1, 1, { device, padding: [-most, -most, 0, 0] }).plan([1, 1, 1]),
+      () => new ConvTranspose2d(1, most, 1, { device, groups: 1 }).plan([1, 1, 1]),
+      () => new ConvTranspose2d(1, 1, [2 ** 26, 1], { device }).plan([1, 1, 1]),
+      () => new ConvTranspose2d(1, 1, 1, { device, stride: 2 ** 20, outputPadding: 2 ** 20 - 1 }).plan([1, 1, 1]),
+    ];
+    for (const call of calls) {
+      expect(call).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/UNSUPPORTED|INVALID/) as string }) as Error,
+      );
+    }
+    expect(count.made.get('Buffer')).toBeUndefined();
+  });
+
+  test('nothing is multiplied into a size that passes for a small one', async () => {
+    const huge = Array.from({ length: 20 }, () => 2 ** 53 - 1);
+    const tensor = upload(device, input);
+    for (const shape of [[...huge, 0], [0, ...huge], huge]) {
+      const there: GpuTensor = { shape, buffer: tensor.buffer };
+      const got = errorOf(download(device, there));
+      if (shape.includes(0)) expect(await got).toBeUndefined();
+      else expect(await got).toMatchObject({ code: 'INVALID_ARGUMENT' });
+      const host = { shape, data: new Float32Array(shape.includes(0) ? 1 : 0) };
+      expect(() => upload(device, host)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error);
+    }
+    expect(() => outputShape([1, 1, most, most], [1, 1, most, most])).toThrow('full output size');
+    const wide = convTranspose2d({ shape: [most, 1, most, most], data: new Float32Array(1) }, state.weight, null, {
+      device,
+    });
+    expect(await errorOf(wide)).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});
+
+describe('caches have bounds', () => {
+  test('encodes of 200 shapes, submitted late: right, and destroy lets go of all that the collector has not', async () => {
+    const layer = layerOf();
+    const shapes = Array.from({ length: 200 }, (_, i) => [1, 2, 1 + i, 2]);
+    const tensors = shapes.map((shape, i) => integerTensor(shape, i));
+    const inputs = tensors.map((tensor) => upload(device, tensor));
+    const outputs: GpuTensor[] = [];
+    await submit((encoder) => {
+      for (const from of inputs) outputs.push(layer.encode(encoder, from));
+    });
+    for (const at of [0, 1, 100, 199]) expect(wrong(await download(device, outputs[at]!), tensors[at])).toBeUndefined();
+    for (const { buffer } of [...inputs, ...outputs]) buffer.destroy();
+    layer.destroy();
+    expect([...count.live.values()]).toEqual([]);
+  });
+
+  test('scratch is one for all shapes: at most twice what the largest takes, whatever the order', async () => {
+    const layer = layerOf('float16');
+    const heights = [1, 40, 3, 41, 90, 2];
+    for (const height of heights) await layer.forward(integerTensor([1, 2, height, 2], height, 4, 'float16'));
+    const scratch = [...count.live].filter(([, label]) => label.includes('expanded'));
+    expect(scratch.length).toBe(2);
+    const most = layer.plan([1, 2, 90, 2]).bytes.scratch;
+    expect(scratch.reduce((sum, [{ size }]) => sum + size, 0)).toBeLessThanOrEqual(2 * most);
+    layer.destroy();
+    expect(count.live.size).toBe(0);
+  });
+
+  test('bind groups of a pair of buffers, over 100 offsets', async () => {
+    const layer = layerOf();
+    const step = device.limits.minStorageBufferOffsetAlignment;
+    const from = { ...upload(device, { shape: [40 * step], data: new Float32Array(40 * step) }), shape: input.shape };
+    const to = { ...upload(device, { shape: [80 * step], data: new Float32Array(80 * step) }), shape: [1, 3, 7, 7] };
+    await layer.prepare(input.shape);
+    await submit((encoder) => {
+      const encode = (at: number) => () =>
+        layer.encode(encoder, { ...from, offset: at * step }, { ...to, offset: at * step });
+      for (let at = 0; at < 100; at++) encode(at)();
+      expect(count.during(encode(99))).toEqual({});
+      expect(Object.keys(count.during(encode(0)))).toEqual(['BindGroup']);
+    });
+    layer.destroy();
+  });
+});
