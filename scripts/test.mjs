@@ -1,7 +1,7 @@
 /**
  * npm test: format check, lint, type check, then the tests in Node and in headless Chromium, and those that need native
- * float16 in Dawn on lavapipe. With --all, all GPU tests there, and those that take minutes. Sets itself up on a fresh clone; its last line is
- * `N passed, N failed`.
+ * float16 in Dawn on lavapipe. With --all, all GPU tests there, and those that take minutes. Sets itself up on a
+ * fresh clone; its last line is `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';

@@ -58,7 +58,8 @@ function outOfMemory(fails: (descriptor: GPUBufferDescriptor) => boolean): () =>
   const filters: { filter: GPUErrorFilter; failed: boolean }[] = [];
   device.createBuffer = (descriptor) => {
     if (!fails(descriptor)) return own.createBuffer(descriptor);
-    for (const scope of filters) scope.failed ||= scope.filter === 'out-of-memory';
+    const innermost = [...filters].reverse().find(({ filter }) => filter === 'out-of-memory');
+    if (innermost !== undefined) innermost.failed = true;
     return own.createBuffer({ ...descriptor, usage: descriptor.usage | GPUBufferUsage.MAP_WRITE });
   };
   device.pushErrorScope = (filter) => {
