@@ -100,11 +100,13 @@ let common: Cpu | undefined;
 
 /** The one of this page or process. */
 export function sharedCpu(): Cpu {
+  const cores = (globalThis.navigator as Partial<Navigator> | undefined)?.hardwareConcurrency;
   return (common ??= new Cpu({
     variant: wasmVariant(),
-    workers: typeof Worker === 'function',
+    // On a single core a worker takes turns with the page; slices do that without messages and cold caches.
+    workers: typeof Worker === 'function' && cores !== 1,
     // Missing in Node and in older browsers, whatever the types say.
     shared: (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true,
-    threads: Math.min((globalThis.navigator as Partial<Navigator> | undefined)?.hardwareConcurrency ?? 1, MOST_THREADS),
+    threads: Math.min(cores ?? 1, MOST_THREADS),
   }));
 }
