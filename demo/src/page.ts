@@ -4,3 +4,7 @@ export function find<T extends Element>(selector: string, kind: abstract new () 
   if (!(element instanceof kind)) throw new Error(`The page has no ${kind.name} at ${selector}`);
   return element;
 }
+
+export function onClick(selector: string, root: ParentNode, action: () => void): void {
+  find(selector, HTMLButtonElement, root).addEventListener('click', action);
+}

@@ -2,8 +2,8 @@ import { find } from '../page.ts';
 import { context2d } from './result.ts';
 
 /** Shows the camera in a dialog; gives the picture taken, or nothing when the dialog is closed. */
-export async function takePhoto(): Promise<Blob | null> {
-  const dialog = find('.camera-dialog', HTMLDialogElement);
+export async function takePhoto(root: HTMLElement): Promise<Blob | null> {
+  const dialog = find('.camera-dialog', HTMLDialogElement, root);
   const video = find('video', HTMLVideoElement, dialog);
   const take = find('.take', HTMLButtonElement, dialog);
   const close = find('.close', HTMLButtonElement, dialog);

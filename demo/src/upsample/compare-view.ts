@@ -43,7 +43,7 @@ export class CompareView {
   #drawing = false;
   readonly #fingers = new Map<number, readonly [number, number]>();
 
-  constructor(root: HTMLElement) {
+  constructor(root: HTMLElement, signal: AbortSignal) {
     this.#root = root;
     this.#divider = find('.divider', HTMLElement, root);
     this.#context = context2d(find('canvas', HTMLCanvasElement, root));
@@ -59,9 +59,13 @@ export class CompareView {
       },
       { passive: false },
     );
-    new ResizeObserver(() => {
+    const observer = new ResizeObserver(() => {
       this.#resize();
-    }).observe(root);
+    });
+    observer.observe(root);
+    signal.addEventListener('abort', () => {
+      observer.disconnect();
+    });
     this.#resize();
     this.#moveDivider(this.#split);
   }

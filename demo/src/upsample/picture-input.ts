@@ -1,4 +1,4 @@
-import { find } from '../page.ts';
+import { find, onClick } from '../page.ts';
 import { takePhoto } from './camera.ts';
 
 /** What the visitor gives: a file, or a photo. */
@@ -8,15 +8,20 @@ export interface Given {
 }
 
 /** Watches every way in which a picture reaches the page: chosen, dropped, pasted, taken. */
-export function watchPictures(onPicture: (given: Given) => void, onProblem: (error: unknown) => void): void {
-  const input = find('input[type=file]', HTMLInputElement);
+export function watchPictures(
+  root: HTMLElement,
+  signal: AbortSignal,
+  onPicture: (given: Given) => void,
+  onProblem: (error: unknown) => void,
+): void {
+  const input = find('input[type=file]', HTMLInputElement, root);
   const take = (files: FileList | null | undefined, otherwise: string): void => {
     const file = [...(files ?? [])].find(({ type }) => type.startsWith('image/'));
     if (file) onPicture({ blob: file, name: file.name });
     else if (files?.length) onProblem(new Error(otherwise));
   };
 
-  find('.choose', HTMLButtonElement).addEventListener('click', () => {
+  onClick('.choose', root, () => {
     input.click();
   });
   input.addEventListener('change', () => {
@@ -26,26 +31,29 @@ export function watchPictures(onPicture: (given: Given) => void, onProblem: (err
 
   const { body } = document;
   const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
-  body.addEventListener('dragover', (event) => {
+  const listen = <K extends keyof HTMLElementEventMap>(type: K, act: (event: HTMLElementEventMap[K]) => void): void => {
+    body.addEventListener(type, act, { signal });
+  };
+  listen('dragover', (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
-    body.classList.add('dropping');
+    root.classList.add('dropping');
   });
-  body.addEventListener('dragleave', (event) => {
-    if (!event.relatedTarget) body.classList.remove('dropping');
+  listen('dragleave', (event) => {
+    if (!event.relatedTarget) root.classList.remove('dropping');
   });
-  body.addEventListener('drop', (event) => {
-    body.classList.remove('dropping');
+  listen('drop', (event) => {
+    root.classList.remove('dropping');
     if (!hasFiles(event)) return;
     event.preventDefault();
     take(event.dataTransfer?.files, 'What was dropped is not a picture.');
   });
-  document.addEventListener('paste', (event) => {
+  listen('paste', (event) => {
     take(event.clipboardData?.files, 'What was pasted is not a picture.');
   });
 
-  find('.camera', HTMLButtonElement).addEventListener('click', () => {
-    takePhoto().then((blob) => {
+  onClick('.camera', root, () => {
+    takePhoto(root).then((blob) => {
       if (blob) onPicture({ blob, name: 'Photo' });
     }, onProblem);
   });

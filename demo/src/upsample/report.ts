@@ -1,5 +1,6 @@
 import type { OpenDevice } from '../device.ts';
 import { find } from '../page.ts';
+import { duration, plainWords } from '../words.ts';
 import { bilinearLayer, HALO, type Scale } from './bilinear.ts';
 import { ROUNDING_BOUND, type SampleCheck } from './sample-check.ts';
 import type { Size } from './view-transform.ts';
@@ -16,22 +17,27 @@ const pixels = ({ width, height }: Size): string => `${width} × ${height}`;
 const decimals = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 });
 const whole = new Intl.NumberFormat('en');
 
-function duration(milliseconds: number): string {
-  if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
-  return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
-}
-
 /** Everything that the view says in words and numbers. */
 export class Report {
-  readonly #stage = find('.stage', HTMLElement);
-  readonly #progress = find('.progress', HTMLElement);
-  readonly #status = find('.status', HTMLElement);
-  readonly #problem = find('.problem', HTMLElement);
-  readonly #save = find('.save', HTMLButtonElement);
+  readonly #root: HTMLElement;
+  readonly #stage: HTMLElement;
+  readonly #progress: HTMLElement;
+  readonly #status: HTMLElement;
+  readonly #problem: HTMLElement;
+  readonly #save: HTMLButtonElement;
+
+  constructor(root: HTMLElement) {
+    this.#root = root;
+    this.#stage = find('.stage', HTMLElement, root);
+    this.#progress = find('.progress', HTMLElement, root);
+    this.#status = find('.status', HTMLElement, root);
+    this.#problem = find('.problem', HTMLElement, root);
+    this.#save = find('.save', HTMLButtonElement, root);
+  }
 
   picture(name: string, isSample: boolean): void {
-    find('.picture-name', HTMLElement).textContent = isSample ? 'This is a sample.' : `${name}.`;
-    find('.sample', HTMLButtonElement).hidden = isSample;
+    find('.picture-name', HTMLElement, this.#root).textContent = isSample ? 'This is a sample.' : `${name}.`;
+    find('.sample', HTMLButtonElement, this.#root).hidden = isSample;
   }
 
   started(): void {
@@ -45,19 +51,19 @@ export class Report {
   }
 
   device({ name, note }: OpenDevice): void {
-    figure('device', name, note);
+    this.#figure('device', name, note);
   }
 
   sizes(picture: Size, input: Size, result: Size, scale: Scale): void {
     const shrunk = input.width < picture.width;
-    figure(
+    this.#figure(
       'size',
       `${pixels(input)} → ${pixels(result)}`,
       shrunk
         ? `The picture has ${pixels(picture)} pixels. It was reduced first: the result would not fit in a page.`
         : '',
     );
-    explain(input, result, scale);
+    this.#explain(input, result, scale);
   }
 
   progress(part: number): void {
@@ -69,7 +75,7 @@ export class Report {
     this.#save.disabled = false;
     const copies = opened.device === 'cpu' ? '' : ', copies to and from the GPU included';
     const inStrips = strips > 1 ? `, in ${strips} strips so that the page stays responsive` : '';
-    figure('time', duration(milliseconds), `For the transposed convolution${inStrips}${copies}.`, milliseconds);
+    this.#figure('time', duration(milliseconds), `For the transposed convolution${inStrips}${copies}.`, milliseconds);
 
     const { largest, count } = check;
     const samples = `${whole.format(count)} values of the result, taken from all over it, were computed again in 64-bit arithmetic`;
@@ -78,7 +84,7 @@ export class Report {
         ? `Rounding to 32 bits explains up to ${decimals.format(ROUNDING_BOUND)}.`
         : `That is more than rounding explains (${decimals.format(ROUNDING_BOUND)}): something computes wrongly here.`;
     const value = largest === 0 ? '0' : largest.toFixed(7).replace(/0+$/, '');
-    figure('difference', `${value} of 255 levels`, `${samples}. ${verdict}`, largest);
+    this.#figure('difference', `${value} of 255 levels`, `${samples}. ${verdict}`, largest);
     this.#status.textContent = `Done: ${pixels(result)} pixels in ${duration(milliseconds)} on the ${
       opened.device === 'cpu' ? 'CPU' : 'GPU'
     }.`;
@@ -94,7 +100,7 @@ export class Report {
   failed(error: unknown, offerCpu: boolean): void {
     this.#stop();
     this.#clearFigures('–');
-    figure('device', '–', '');
+    this.#figure('device', '–', '');
     this.#status.textContent = '';
     this.#say(error, true, offerCpu);
   }
@@ -117,46 +123,32 @@ export class Report {
   }
 
   #clearFigures(placeholder: string): void {
-    figure('time', placeholder, '');
-    figure('difference', placeholder, '');
+    this.#figure('time', placeholder, '');
+    this.#figure('difference', placeholder, '');
   }
-}
 
-function figure(id: string, text: string, note: string, value?: number): void {
-  const data = find(`#${id}`, HTMLDataElement);
-  data.textContent = text;
-  data.value = value === undefined ? '' : String(value);
-  find(`#${id}-note`, HTMLElement).textContent = note;
-}
+  #figure(id: string, text: string, note: string, value?: number): void {
+    const data = find(`#${id}`, HTMLDataElement, this.#root);
+    data.textContent = text;
+    data.value = value === undefined ? '' : String(value);
+    find(`#${id}-note`, HTMLElement, this.#root).textContent = note;
+  }
 
-const CAUSES: Record<string, string> = {
-  UNSUPPORTED: 'This browser offers the page no GPU that it can use.',
-  OUT_OF_MEMORY: 'The memory did not suffice. A smaller picture or scale may fit.',
-  DEVICE_LOST: 'The GPU was taken away from the page, as happens when its driver restarts or the computer sleeps.',
-  GPU_ERROR: 'The GPU reported an error.',
-};
-
-function plainWords(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error ? String(error.code) : '';
-  const cause = CAUSES[code];
-  return cause ? `${cause} (${error.message})` : error.message;
-}
-
-function explain(input: Size, result: Size, scale: Scale): void {
-  const { kernel, stride, padding } = bilinearLayer(scale);
-  const k = String(kernel);
-  const s = String(stride);
-  const p = String(padding - HALO * scale);
-  find('#explain-text', HTMLElement).textContent =
-    `Each input pixel is multiplied by a patch of ${k} × ${k} weights (the kernel), highest in the middle and falling ` +
-    `off evenly to the sides. The patches are laid down ${s} pixels apart (the stride), so they overlap, and where they ` +
-    `do, they are added. ${p === '1' ? 'One row or column is' : `${p} rows or columns are`} cut off on every side (the padding). ` +
-    'Red, green and blue are enlarged each on its own (the groups). So that the border is not darkened, the ' +
-    'outermost pixels are repeated once outward beforehand.';
-  find('#explain-code', HTMLElement).textContent =
-    `const layer = new ConvTranspose2d(3, 3, ${k}, { stride: ${s}, padding: ${p}, groups: 3, bias: false });\n` +
-    `layer.loadStateDict({ weight: bilinearWeight(3, ${k}) });\n` +
-    'const output = await layer.forward(input);\n' +
-    `// (1, 3, ${input.height}, ${input.width}) → (1, 3, ${result.height}, ${result.width})`;
+  #explain(input: Size, result: Size, scale: Scale): void {
+    const { kernel, stride, padding } = bilinearLayer(scale);
+    const k = String(kernel);
+    const s = String(stride);
+    const p = String(padding - HALO * scale);
+    find('#explain-text', HTMLElement, this.#root).textContent =
+      `Each input pixel is multiplied by a patch of ${k} × ${k} weights (the kernel), highest in the middle and falling ` +
+      `off evenly to the sides. The patches are laid down ${s} pixels apart (the stride), so they overlap, and where they ` +
+      `do, they are added. ${p === '1' ? 'One row or column is' : `${p} rows or columns are`} cut off on every side (the padding). ` +
+      'Red, green and blue are enlarged each on its own (the groups). So that the border is not darkened, the ' +
+      'outermost pixels are repeated once outward beforehand.';
+    find('#explain-code', HTMLElement, this.#root).textContent =
+      `const layer = new ConvTranspose2d(3, 3, ${k}, { stride: ${s}, padding: ${p}, groups: 3, bias: false });\n` +
+      `layer.loadStateDict({ weight: bilinearWeight(3, ${k}) });\n` +
+      'const output = await layer.forward(input);\n' +
+      `// (1, 3, ${input.height}, ${input.width}) → (1, 3, ${result.height}, ${result.width})`;
+  }
 }

@@ -1,4 +1,5 @@
 import { bilinearWeight, ConvTranspose2d, type Device, type HostTensor } from 'webgpu-conv-transpose2d';
+import { makeBreather } from '../work.ts';
 import { bilinearLayer, type Scale } from './bilinear.ts';
 import { CHANNELS, stripToTensor, type Pixels } from './pixels.ts';
 import { planStrips, type Strip } from './strips.ts';
@@ -23,19 +24,6 @@ export function maxStripValues(device: Device): number {
   if (device === 'cpu') return CPU_STRIP_VALUES;
   const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
   return Math.min(GPU_STRIP_VALUES, Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / BYTES_PER_VALUE));
-}
-
-/** Milliseconds of work after which the page gets its turn: less than a frame. */
-const WORK_SLICE = 12;
-
-/** Makes a function to be awaited between pieces of work; now and then it lets the page draw and answer. */
-function makeBreather(): () => Promise<void> {
-  let since = performance.now();
-  return async () => {
-    if (performance.now() - since < WORK_SLICE) return;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    since = performance.now();
-  };
 }
 
 /** Enlarges a picture strip by strip, top to bottom, and returns to the event loop in between. */

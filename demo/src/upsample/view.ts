@@ -1,6 +1,7 @@
-import { openDevice, type OpenDevice } from '../device.ts';
-import { find } from '../page.ts';
-import { DEVICE_CHOICES, readUrlState, writeUrlState, type DeviceChoice, type UrlState } from '../url-state.ts';
+import sampleUrl from '../../pictures/harbour.webp';
+import { DEVICE_CHOICES, type OpenDevice } from '../device.ts';
+import { find, onClick } from '../page.ts';
+import type { ViewContext } from '../view.ts';
 import { SCALES, type Scale } from './bilinear.ts';
 import { CompareView } from './compare-view.ts';
 import { Before, readPicture, workingSize, type Picture } from './picture.ts';
@@ -8,32 +9,57 @@ import { watchPictures, type Given } from './picture-input.ts';
 import { Report } from './report.ts';
 import { Result } from './result.ts';
 import { SampleCheck } from './sample-check.ts';
+import { readSettings, writeSettings, type Settings } from './settings.ts';
 import { upsample } from './upsample.ts';
+import './view.css';
+import markup from './view.html?raw';
+
+export async function mount(root: HTMLElement, params: URLSearchParams, context: ViewContext): Promise<void> {
+  root.innerHTML = markup;
+  const blob = await (await fetch(sampleUrl, { signal: context.signal })).blob();
+  const view = new UpsampleView(root, readSettings(params), { blob, name: 'harbour' }, context);
+  await view.openSample();
+}
 
 /** The view that enlarges a picture: holds what was chosen, and runs again whenever a choice changes. */
-export class UpsampleView {
-  readonly #compare = new CompareView(find('.viewer', HTMLElement));
-  readonly #report = new Report();
-  readonly #devices = new Map<DeviceChoice, Promise<OpenDevice>>();
+class UpsampleView {
+  readonly #root: HTMLElement;
+  readonly #context: ViewContext;
+  readonly #compare: CompareView;
+  readonly #report: Report;
   readonly #sample: Given;
-  #state: UrlState = readUrlState(location.search);
+  #settings: Settings;
   #picture: Picture | undefined;
   #result: Result | undefined;
   #given: Given;
   #shown: Picture | undefined;
   #running = new AbortController();
 
-  constructor(sample: Given) {
+  constructor(root: HTMLElement, settings: Settings, sample: Given, context: ViewContext) {
+    this.#root = root;
+    this.#context = context;
+    this.#settings = settings;
     this.#sample = sample;
     this.#given = sample;
+    this.#compare = new CompareView(find('.viewer', HTMLElement, root), context.signal);
+    this.#report = new Report(root);
     this.#watchSettings();
     this.#watchToolbar();
     watchPictures(
+      root,
+      context.signal,
       (given) => void this.open(given),
       (error) => {
         this.#report.problem(error);
       },
     );
+    context.signal.addEventListener('abort', () => {
+      this.#close();
+    });
+  }
+
+  openSample(): Promise<void> {
+    return this.open(this.#sample);
   }
 
   /** Shows another picture and enlarges it. */
@@ -55,25 +81,21 @@ export class UpsampleView {
     this.#running.abort();
     this.#running = new AbortController();
     const { signal } = this.#running;
-    const { device: choice, scale } = this.#state;
-    if (!this.#picture) return;
+    const { device: choice, scale } = this.#settings;
+    if (!this.#picture || this.#context.signal.aborted) return;
     this.#report.started();
     try {
       const before = new Before(this.#picture, workingSize(this.#picture, scale), scale);
       const result = this.#show(this.#picture, before, scale);
-      const opened = await this.#open(choice);
+      const opened = await this.#context.devices.open(choice);
       signal.throwIfAborted();
       this.#report.device(opened);
       await this.#enlarge(before, scale, opened, result, signal);
     } catch (error) {
       // A run that was superseded leaves the page to its successor.
       if (this.#running.signal !== signal) return;
-      if (signal.aborted) {
-        this.#report.cancelled();
-      } else {
-        this.#devices.delete(choice);
-        this.#report.failed(error, choice !== 'cpu');
-      }
+      if (signal.aborted) this.#report.cancelled();
+      else this.#report.failed(error, choice !== 'cpu');
     }
   }
 
@@ -106,25 +128,22 @@ export class UpsampleView {
     this.#report.finished({ opened, milliseconds, strips, check, result });
   }
 
-  #open(choice: DeviceChoice): Promise<OpenDevice> {
-    const known = this.#devices.get(choice) ?? openDevice(choice);
-    this.#devices.set(choice, known);
-    return known;
-  }
-
-  #change(state: Partial<UrlState>): void {
-    this.#state = { ...this.#state, ...state };
-    history.replaceState(
-      null,
-      '',
-      `${location.pathname}${writeUrlState(location.search, this.#state)}${location.hash}`,
-    );
+  #change(settings: Partial<Settings>): void {
+    this.#settings = { ...this.#settings, ...settings };
+    this.#context.setParams(writeSettings(this.#settings));
     void this.#run();
   }
 
+  /** Ends the work and gives the memory back. */
+  #close(): void {
+    this.#running.abort();
+    this.#picture?.source.close();
+    this.#result?.close();
+  }
+
   #watchSettings(): void {
-    const controls = find('.controls', HTMLFormElement);
-    for (const [name, value] of Object.entries(this.#state)) {
+    const controls = find('.controls', HTMLFormElement, this.#root);
+    for (const [name, value] of Object.entries(this.#settings)) {
       find(`input[name=${name}][value="${value}"]`, HTMLInputElement, controls).checked = true;
     }
     controls.addEventListener('change', ({ target }) => {
@@ -134,34 +153,34 @@ export class UpsampleView {
       if (scale) this.#change({ scale });
       if (device) this.#change({ device });
     });
-    onClick('.sample', () => void this.open(this.#sample));
-    onClick('.cancel', () => {
+    onClick('.sample', this.#root, () => void this.open(this.#sample));
+    onClick('.cancel', this.#root, () => {
       this.#running.abort();
     });
-    onClick('.retry', () => void this.#run());
-    onClick('.use-cpu', () => {
-      find('input[name=device][value=cpu]', HTMLInputElement).click();
+    onClick('.retry', this.#root, () => void this.#run());
+    onClick('.use-cpu', this.#root, () => {
+      find('input[name=device][value=cpu]', HTMLInputElement, this.#root).click();
     });
   }
 
   #watchToolbar(): void {
-    const zoom = find('.zoom', HTMLOutputElement);
+    const zoom = find('.zoom', HTMLOutputElement, this.#root);
     this.#compare.onZoom = (factor) => {
       zoom.value = `${Math.round(100 * factor)} %`;
     };
-    onClick('[data-zoom=in]', () => {
+    onClick('[data-zoom=in]', this.#root, () => {
       this.#compare.zoomIn();
     });
-    onClick('[data-zoom=out]', () => {
+    onClick('[data-zoom=out]', this.#root, () => {
       this.#compare.zoomOut();
     });
-    onClick('[data-zoom=fit]', () => {
+    onClick('[data-zoom=fit]', this.#root, () => {
       this.#compare.fit();
     });
-    onClick('[data-zoom=actual]', () => {
+    onClick('[data-zoom=actual]', this.#root, () => {
       this.#compare.actualSize();
     });
-    onClick('.save', () => void this.#save());
+    onClick('.save', this.#root, () => void this.#save());
   }
 
   async #save(): Promise<void> {
@@ -169,7 +188,7 @@ export class UpsampleView {
     try {
       const link = document.createElement('a');
       link.href = URL.createObjectURL(await this.#result.toPng());
-      link.download = `${this.#picture.name.replace(/\.\w+$/, '')}-${this.#state.scale}x.png`;
+      link.download = `${this.#picture.name.replace(/\.\w+$/, '')}-${this.#settings.scale}x.png`;
       link.click();
       setTimeout(() => {
         URL.revokeObjectURL(link.href);
@@ -178,8 +197,4 @@ export class UpsampleView {
       this.#report.problem(error);
     }
   }
-}
-
-function onClick(selector: string, action: () => void): void {
-  find(selector, HTMLButtonElement).addEventListener('click', action);
 }

@@ -1,0 +1,22 @@
+import { readDevice, type DeviceChoice } from '../device.ts';
+import { readInteger } from '../view.ts';
+import { SCALES, type Scale } from './bilinear.ts';
+
+/** What of the view is kept in the address. */
+export interface Settings {
+  readonly device: DeviceChoice;
+  readonly scale: Scale;
+}
+
+const DEFAULT_SCALE = 3;
+
+/** What the address does not say, or says wrongly, is left at its default. */
+export function readSettings(params: URLSearchParams): Settings {
+  const scale = readInteger(params, 'scale', [0, 99], DEFAULT_SCALE);
+  return { device: readDevice(params), scale: SCALES.find((each) => each === scale) ?? DEFAULT_SCALE };
+}
+
+/** The parameters of the address for the settings; null for defaults, which it does not say. */
+export function writeSettings({ device, scale }: Settings): Record<string, string | null> {
+  return { device: device === 'auto' ? null : device, scale: scale === DEFAULT_SCALE ? null : String(scale) };
+}

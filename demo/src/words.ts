@@ -1,0 +1,22 @@
+export const GPU_TAKEN =
+  'The GPU was taken away from the page, as happens when its driver restarts or the computer sleeps.';
+
+const CAUSES: Record<string, string> = {
+  UNSUPPORTED: 'This browser offers the page no GPU that it can use.',
+  OUT_OF_MEMORY: 'The memory did not suffice. Something smaller may fit.',
+  DEVICE_LOST: GPU_TAKEN,
+  GPU_ERROR: 'The GPU reported an error.',
+};
+
+/** What went wrong, for someone who has never heard of the library. */
+export function plainWords(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error ? String(error.code) : '';
+  const cause = CAUSES[code];
+  return cause ? `${cause} (${error.message})` : error.message;
+}
+
+export function duration(milliseconds: number): string {
+  if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
+  return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
+}

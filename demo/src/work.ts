@@ -1,0 +1,12 @@
+/** Milliseconds of work after which the page gets its turn: less than a frame. */
+const WORK_SLICE = 12;
+
+/** Makes a function to be awaited between pieces of work; now and then it lets the page draw and answer. */
+export function makeBreather(): () => Promise<void> {
+  let since = performance.now();
+  return async () => {
+    if (performance.now() - since < WORK_SLICE) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    since = performance.now();
+  };
+}

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { readSettings, writeSettings } from '../../demo/src/upsample/settings.ts';
+
+const read = (search: string): unknown => readSettings(new URLSearchParams(search));
+
+test('an address is read, and what it says wrongly is left at its default', () => {
+  expect(read('')).toEqual({ device: 'auto', scale: 3 });
+  expect(read('?device=cpu&scale=4')).toEqual({ device: 'cpu', scale: 4 });
+  expect(read('?device=toaster&scale=5')).toEqual({ device: 'auto', scale: 3 });
+  expect(read('?scale=03.0')).toEqual({ device: 'auto', scale: 3 });
+});
+
+test('settings are written without their defaults', () => {
+  expect(writeSettings({ device: 'auto', scale: 3 })).toEqual({ device: null, scale: null });
+  expect(writeSettings({ device: 'webgpu', scale: 4 })).toEqual({ device: 'webgpu', scale: '4' });
+});
