@@ -117,9 +117,19 @@ export default defineConfig(
       },
     ],
   ),
+  imports(
+    ['src/weights/**'],
+    [
+      ...everywhereInTheSources,
+      {
+        regex: '(webgpu|cpu|frameworks)/|conv-transpose2d\\.ts|reference\\.ts|\\.wgsl',
+        message: 'Checkpoints become host tensors; they know neither device.',
+      },
+    ],
+  ),
   imports(['src/reference.ts'], [{ regex: '.', message: 'The reference imports nothing: it judges everything else.' }]),
   imports(
-    ['demo/**', 'bench/**'],
+    ['demo/**', 'bench/**', 'examples/**'],
     [{ regex: '\\.\\./src/|^/src/', message: 'Import webgpu-conv-transpose2d, as a user would.' }],
   ),
   {

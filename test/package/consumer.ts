@@ -30,6 +30,7 @@ import {
   fromWebNN,
 } from 'webgpu-conv-transpose2d/frameworks';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
+import { readSafetensors, type Checkpoint, type CheckpointTensor } from 'webgpu-conv-transpose2d/weights';
 
 const pair: Pair = [2, 1];
 const padding: Padding = [1, 1, -1, 0];
@@ -77,6 +78,12 @@ export async function functions(): Promise<readonly number[]> {
   });
   const importers = [fromCaffe, fromMxnet, fromOnnx, fromTensorFlow, fromWebNN].map((importer) => importer.name);
   return [...shape, ...reference.shape, ...outputShape(input.shape, weight.shape), importers.length];
+}
+
+export async function checkpoint(file: File, conv: ConvTranspose2d): Promise<CheckpointTensor | undefined> {
+  const read: Checkpoint = await readSafetensors(file, { signal: AbortSignal.timeout(1000) });
+  conv.loadStateDict(read.stateDict('decoder.0', 'float16'));
+  return read.tensors.get('decoder.1.weight');
 }
 
 export function explain(

@@ -152,6 +152,7 @@ describe.each([
   ['convTranspose2dReference', '/reference', 1_800],
   ['fromOnnx', '/frameworks', 2_200],
   ['*', '/frameworks', 4_300],
+  ['readSafetensors', '/weights', 3_100],
 ])('shaken: %s of webgpu-conv-transpose2d%s', (names, entry, most) => {
   test(`at most ${String(most)} bytes`, async () => {
     const what = names === '*' ? '*' : `{ ${names} }`;
