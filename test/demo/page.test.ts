@@ -1,48 +1,40 @@
 /** The demo as a visitor uses it, in headless Chromium: what the page shows and saves, compared with the reference. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { Browser, Page } from 'puppeteer';
-import { build, createServer, preview, type PreviewServer, type ViteDevServer } from 'vite';
+import type { Page } from 'puppeteer';
+import { build, preview, type PreviewServer } from 'vite';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bilinearWeight } from 'webgpu-conv-transpose2d';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
 import { bilinearLayer, SCALES, type Scale } from '../../demo/src/upsample/bilinear.ts';
 import { CHANNELS, stripToTensor, type Pixels } from '../../demo/src/upsample/pixels.ts';
 import { ROUNDING_BOUND } from '../../demo/src/upsample/sample-check.ts';
-import { collectPageErrors, launchChromium } from '../support/chromium.ts';
 import { boundsOf } from '../support/tolerance.ts';
 import { encodePng, randomPixels } from './pictures.ts';
+import {
+  configFile,
+  expectAccessible,
+  expectFits,
+  expectResponsive,
+  LOOKS,
+  openSite,
+  type Site,
+  type VisitOptions,
+} from './site.ts';
 
-const configFile = fileURLToPath(new URL('../../vite.demo.config.ts', import.meta.url));
-const artifacts = fileURLToPath(new URL('../artifacts/', import.meta.url));
-
-let server: ViteDevServer;
-let browser: Browser;
+let site: Site;
 let files: string;
-let address: string;
 let page: Page;
 let errors: string[];
 
 beforeAll(async () => {
-  // Sources may be edited while tests run; a page must not reload under them.
-  server = await createServer({
-    configFile,
-    logLevel: 'error',
-    server: { port: 0, hmr: false, watch: null },
-  });
-  await server.listen();
-  address = server.resolvedUrls!.local[0]!;
-  browser = await launchChromium({
-    args: ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
-  });
+  site = await openSite();
   files = await mkdtemp(join(tmpdir(), 'demo-test-'));
 });
 
 afterAll(async () => {
-  await browser.close();
-  await server.close();
+  await site.close();
   await rm(files, { recursive: true });
 });
 
@@ -52,12 +44,8 @@ afterEach(async () => {
 });
 
 /** Opens the page and waits for its sample picture. */
-async function open(search: string, options: { base?: string; prepare?: (page: Page) => Promise<unknown> } = {}) {
-  page = await browser.newPage();
-  errors = collectPageErrors(page);
-  await page.setViewport({ width: 1280, height: 860 });
-  await options.prepare?.(page);
-  await page.goto((options.base ?? address) + search);
+async function open(search: string, options?: VisitOptions): Promise<void> {
+  ({ page, errors } = await site.visit(search, options));
   await settled();
 }
 
@@ -324,27 +312,21 @@ test('the views are reached by link, by keyboard, Back and Forward, and remember
   expect(await text('#size')).toBe('360 × 240 → 720 × 480');
 });
 
-test.each([
-  [1280, 'light'],
-  [1280, 'dark'],
-  [390, 'light'],
-  [390, 'dark'],
-] as const)('at %i pixels, %s, nothing is wider than the page', async (width, scheme) => {
-  await open('?device=cpu', {
-    prepare: async (fresh) => {
-      await fresh.setViewport({ width, height: 860, deviceScaleFactor: width < 500 ? 2 : 1 });
-      await fresh.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
-    },
-  });
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
-  await mkdir(artifacts, { recursive: true });
-  await writeFile(join(artifacts, `demo-${width}-${scheme}.png`), await page.screenshot({ fullPage: true }));
+test.each(LOOKS)('at %i pixels, %s, everything fits and can be used by everyone', async (width, scheme) => {
+  await open('?device=cpu', { width, scheme });
+  await expectFits(page, `upsample-${width}-${scheme}`);
+  await expectAccessible(page);
+});
+
+test.each(['cpu', 'webgpu'])('the page answers all the time while it enlarges on %s', async (device) => {
+  await open(`?device=${device}&scale=2`);
+  await expectResponsive(page, () => choose(randomPixels(720, 1280, 5), 'large.png'));
 });
 
 test('the built page works from a folder', async () => {
   const outDir = join(files, 'site', 'some-folder');
   await build({ configFile, logLevel: 'error', build: { outDir, emptyOutDir: true } });
-  const site: PreviewServer = await preview({
+  const server: PreviewServer = await preview({
     configFile: false,
     root: join(files, 'site'),
     logLevel: 'error',
@@ -352,11 +334,11 @@ test('the built page works from a folder', async () => {
     preview: { port: 0 },
   });
   try {
-    await open('?device=cpu&scale=2', { base: new URL('some-folder/index.html', site.resolvedUrls!.local[0]).href });
+    await open('?device=cpu&scale=2', { base: new URL('some-folder/index.html', server.resolvedUrls!.local[0]).href });
     const pixels = randomPixels(20, 30, 3);
     await choose(pixels, 'noise.png');
     expectUpsampled(await save(), pixels, 2);
   } finally {
-    await site.close();
+    await server.close();
   }
 });
