@@ -5,11 +5,17 @@ import { join } from 'node:path';
 import type { Page } from 'puppeteer';
 import { build, preview, type PreviewServer } from 'vite';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { bilinearWeight } from 'webgpu-conv-transpose2d';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
-import { bilinearLayer, SCALES, type Scale } from '../../demo/src/upsample/bilinear.ts';
+import {
+  KERNEL_IDS,
+  layerOf,
+  paddingOf,
+  roundingBound,
+  SCALES,
+  type KernelId,
+  type Scale,
+} from '../../demo/src/upsample/kernels.ts';
 import { CHANNELS, stripToTensor, type Pixels } from '../../demo/src/upsample/pixels.ts';
-import { ROUNDING_BOUND } from '../../demo/src/upsample/sample-check.ts';
 import { boundsOf } from '../support/tolerance.ts';
 import { encodePng, randomPixels } from './pictures.ts';
 import {
@@ -97,13 +103,18 @@ async function save(): Promise<Pixels> {
   return { width, height, data: new Uint8ClampedArray(Buffer.from(base64, 'base64')) };
 }
 
+/** The difference that the page found and shows. */
+async function expectCloseToReference(kernel: KernelId, scale: Scale): Promise<void> {
+  expect(await figure('difference')).toBeLessThanOrEqual(roundingBound(layerOf(kernel, scale)));
+}
+
 /** Every colour of `actual` must be the reference's, rounded to a byte. */
-function expectUpsampled(actual: Pixels, pixels: Pixels, scale: Scale): void {
-  const { kernel, stride, padding } = bilinearLayer(scale);
+function expectUpsampled(actual: Pixels, pixels: Pixels, kernel: KernelId, scale: Scale): void {
+  const layer = layerOf(kernel, scale);
   const problem = {
-    input: stripToTensor(pixels, { start: 0, end: pixels.height }),
-    weight: bilinearWeight(CHANNELS, kernel),
-    options: { stride, padding, groups: CHANNELS },
+    input: stripToTensor(pixels, { start: 0, end: pixels.height }, layer.halo),
+    weight: layer.weight,
+    options: { stride: scale, padding: paddingOf(layer), groups: CHANNELS },
   };
   const { data } = convTranspose2dReference(problem.input, problem.weight, null, problem.options);
   const bounds = boundsOf(problem);
@@ -111,7 +122,8 @@ function expectUpsampled(actual: Pixels, pixels: Pixels, scale: Scale): void {
   expect([actual.width, actual.height]).toEqual([scale * pixels.width, scale * pixels.height]);
   for (let i = 0; i < data.length; i++) {
     const byte = actual.data[4 * (i % plane) + Math.floor(i / plane)]!;
-    const difference = Math.abs(byte - data[i]!);
+    // Colours end at black and white.
+    const difference = Math.abs(byte - Math.min(255, Math.max(0, data[i]!)));
     if (!(difference <= 0.5 + bounds[i]!)) throw new Error(`value ${i} is ${byte} instead of ${data[i]}`);
   }
 }
@@ -120,17 +132,18 @@ describe.each([
   ['webgpu', /^GPU/],
   ['cpu', /^CPU$/],
 ] as const)('on ?device=%s', (device, name) => {
-  test.each(SCALES)('a picture goes in and comes out %i times as large', async (scale) => {
-    await open(`?device=${device}&scale=${scale}`);
+  const cases = KERNEL_IDS.flatMap((kernel) => SCALES.map((scale) => [kernel, scale] as const));
+  test.each(cases)('a picture goes in and comes out enlarged: %s, %i times', async (kernel, scale) => {
+    await open(`?device=${device}&kernel=${kernel}&scale=${scale}`);
     const pixels = randomPixels(45, 67, scale);
     await choose(pixels, 'noise.png');
     expect(await text('#device')).toMatch(name);
     expect(await text('#size')).toBe(`67 × 45 → ${67 * scale} × ${45 * scale}`);
     expect(await text('.status')).toContain(device === 'cpu' ? 'on the CPU' : 'on the GPU');
     expect(await figure('time')).toBeGreaterThan(0);
-    expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+    await expectCloseToReference(kernel, scale);
     expect(await text('#difference-note')).toContain('4,096');
-    expectUpsampled(await save(), pixels, scale);
+    expectUpsampled(await save(), pixels, kernel, scale);
   });
 
   test('a full-HD picture is enlarged in strips', async () => {
@@ -139,7 +152,7 @@ describe.each([
     await choose(randomPixels(1080, 1920, 5), 'full-hd.png');
     expect(await text('#size')).toBe(`1920 × 1080 → ${1920 * scale} × ${1080 * scale}`);
     expect(await text('#time-note')).toMatch(/in \d+ strips/);
-    expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+    await expectCloseToReference('bicubic', scale);
   });
 });
 
@@ -147,7 +160,7 @@ test('without a hardware GPU the page says so and uses the CPU', async () => {
   await open('');
   expect(await text('#device')).toBe('CPU');
   expect(await text('#device-note')).toMatch(/^No hardware GPU can be used here, so the processor computes\. ./);
-  expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+  await expectCloseToReference('bicubic', 3);
 });
 
 test('a forced GPU that is not there is told in plain words, with a way on', async () => {
@@ -189,7 +202,7 @@ test('a GPU that is taken away is told in plain words, and the page goes on', as
   expect(await text('#problem p')).toContain('The GPU was taken away');
   await page.click('input[name=scale][value="3"]');
   await page.waitForFunction(() => document.querySelector('.status')!.textContent.startsWith('Done: 1080'));
-  expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+  await expectCloseToReference('bicubic', 3);
 });
 
 test('choices made on the page run again and go into the address', async () => {
@@ -198,10 +211,14 @@ test('choices made on the page run again and go into the address', async () => {
   await page.waitForFunction(() => document.querySelector('#size')!.textContent.endsWith('1440 × 960'));
   await settled();
   expect(new URL(page.url()).searchParams.get('scale')).toBe('4');
+  expect(await text('#explain-code')).toContain('new ConvTranspose2d(3, 3, 16, { stride: 4, padding: 6');
+  await page.click('input[name=kernel][value=bilinear]');
+  await settled();
+  expect(new URL(page.url()).search).toBe('?device=cpu&scale=4&kernel=bilinear');
   expect(await text('#explain-code')).toContain('new ConvTranspose2d(3, 3, 8, { stride: 4, padding: 2');
 });
 
-test('a picture can be pasted, dropped and taken with the camera', async () => {
+test('a picture can be pasted and dropped', async () => {
   await open('?device=cpu&scale=2');
   const give = (kind: 'paste' | 'drop', pixels: Pixels): Promise<void> =>
     page.evaluate(
@@ -222,12 +239,31 @@ test('a picture can be pasted, dropped and taken with the camera', async () => {
   await page.waitForFunction(() => document.querySelector('#size')!.textContent.startsWith('30 × 20'));
   await give('drop', randomPixels(30, 20, 2));
   await page.waitForFunction(() => document.querySelector('#size')!.textContent.startsWith('20 × 30'));
+});
+
+test('a camera is enlarged live, a picture of it can be kept, and it is let go', async () => {
+  await open('?device=cpu&scale=2&kernel=bilinear');
   await page.click('.camera');
-  await page.waitForFunction(() => (document.querySelector('video')?.videoWidth ?? 0) > 0);
-  await page.click('.take');
+  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  await expectCloseToReference('bilinear', 2);
+  expect(await text('#difference-note')).toContain('values of each frame');
+  const [from, to] = (await text('#size')).split(' → ').map((part) => part.split(' × ').map(Number));
+  expect(to).toEqual(from!.map((extent) => 2 * extent));
+  await expectFits(page, 'upsample-live');
+  await page.click('input[name=kernel][value=lanczos]');
+  await page.waitForFunction(() => document.querySelector('#explain-text')!.textContent.includes('12 × 12'));
+  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  await expectCloseToReference('lanczos', 2);
+  await page.click('.keep');
   await page.waitForFunction(() => document.querySelector('.picture-name')!.textContent === 'Photo.');
   await settled();
-  expect(await figure('difference')).toBeLessThanOrEqual(ROUNDING_BOUND);
+  await expectCloseToReference('lanczos', 2);
+  expect(await page.$eval('.live', (element) => (element as HTMLElement).hidden)).toBe(true);
+  await page.click('.camera');
+  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  await page.click('.stop');
+  await page.waitForFunction(() => document.querySelector('.picture-name')!.textContent === 'Photo.');
+  await settled();
 });
 
 test('what is no picture is refused in plain words, and the page goes on', async () => {
@@ -239,7 +275,7 @@ test('what is no picture is refused in plain words, and the page goes on', async
   await page.waitForFunction(() => !document.querySelector<HTMLElement>('.stage .problem')!.hidden);
   expect(await text('.stage .problem p')).toContain('“broken.png” could not be read as a picture');
   await choose(randomPixels(9, 8, 1), 'tiny.png');
-  expectUpsampled(await save(), randomPixels(9, 8, 1), 2);
+  expectUpsampled(await save(), randomPixels(9, 8, 1), 'bicubic', 2);
 });
 
 test('long work shows progress and can be cancelled', async () => {
@@ -337,7 +373,7 @@ test('the built page works from a folder', async () => {
     await open('?device=cpu&scale=2', { base: new URL('some-folder/index.html', server.resolvedUrls!.local[0]).href });
     const pixels = randomPixels(20, 30, 3);
     await choose(pixels, 'noise.png');
-    expectUpsampled(await save(), pixels, 2);
+    expectUpsampled(await save(), pixels, 'bicubic', 2);
   } finally {
     await server.close();
   }

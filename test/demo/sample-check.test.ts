@@ -1,15 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { bilinearWeight, type HostTensor } from 'webgpu-conv-transpose2d';
+import type { HostTensor } from 'webgpu-conv-transpose2d';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
-import { bilinearLayer, SCALES } from '../../demo/src/upsample/bilinear.ts';
+import { KERNEL_IDS, layerOf, paddingOf, roundingBound, SCALES } from '../../demo/src/upsample/kernels.ts';
 import { CHANNELS, stripToTensor } from '../../demo/src/upsample/pixels.ts';
-import {
-  chooseSamples,
-  localReference,
-  ROUNDING_BOUND,
-  SAMPLE_COUNT,
-  SampleCheck,
-} from '../../demo/src/upsample/sample-check.ts';
+import { chooseSamples, localReference, SAMPLE_COUNT, SampleCheck } from '../../demo/src/upsample/sample-check.ts';
 import { boundsOf } from '../support/tolerance.ts';
 import { randomPixels } from './pictures.ts';
 
@@ -41,19 +35,20 @@ describe('samples', () => {
   });
 });
 
-describe.each(SCALES)('at %i×', (scale) => {
+describe.each(KERNEL_IDS.flatMap((id) => SCALES.map((scale) => [id, scale] as const)))('%s at %i×', (id, scale) => {
   const pixels = randomPixels(11, 9, scale);
-  const { kernel, stride, padding } = bilinearLayer(scale);
+  const layer = layerOf(id, scale);
+  const bound = roundingBound(layer);
   const problem = {
-    input: stripToTensor(pixels, { start: 0, end: pixels.height }),
-    weight: bilinearWeight(CHANNELS, kernel),
-    options: { stride, padding, groups: CHANNELS },
+    input: stripToTensor(pixels, { start: 0, end: pixels.height }, layer.halo),
+    weight: layer.weight,
+    options: { stride: scale, padding: paddingOf(layer), groups: CHANNELS },
   };
   const whole = convTranspose2dReference(problem.input, problem.weight, null, problem.options);
   const output: HostTensor = { shape: whole.shape, data: Float32Array.from(whole.data) };
 
   test('the local reference equals the reference of the whole picture, at every output', () => {
-    const at = localReference(pixels, scale);
+    const at = localReference(pixels, layer);
     for (const sample of chooseSamples(CHANNELS, whole.shape[2]!, whole.shape[3]!, Infinity)) {
       const { channel, row, column } = sample;
       expect(at(sample)).toBe(whole.data[(channel * whole.shape[2]! + row) * whole.shape[3]! + column]);
@@ -63,16 +58,16 @@ describe.each(SCALES)('at %i×', (scale) => {
   test('the bound on the page is no looser than the bound of the tests', () => {
     const white = { ...problem.input, data: problem.input.data.map(() => 255) };
     const allowed = Math.max(...boundsOf({ ...problem, input: white }));
-    expect(ROUNDING_BOUND).toBeLessThanOrEqual(allowed * (1 + 2 ** -20));
+    expect(bound).toBeLessThanOrEqual(allowed * (1 + 2 ** -20));
   });
 
   test('a right result passes, and a wrong value or NaN is found', () => {
     const judge = (result: HostTensor): number => {
-      const check = new SampleCheck(pixels, scale);
+      const check = new SampleCheck(pixels, layer);
       check.compare(result, 0);
       return check.largest;
     };
-    expect(judge(output)).toBeLessThanOrEqual(ROUNDING_BOUND);
+    expect(judge(output)).toBeLessThanOrEqual(bound);
     const wrong = (value: number): HostTensor => {
       const data = Float32Array.from(whole.data);
       data[0] = value;

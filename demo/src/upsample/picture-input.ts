@@ -1,13 +1,12 @@
 import { find, onClick } from '../page.ts';
-import { takePhoto } from './camera.ts';
 
-/** What the visitor gives: a file, or a photo. */
+/** What the visitor gives: a picture or a film. */
 export interface Given {
   readonly blob: Blob;
   readonly name: string;
 }
 
-/** Watches every way in which a picture reaches the page: chosen, dropped, pasted, taken. */
+/** Watches every way in which a file reaches the page: chosen, dropped, pasted. */
 export function watchPictures(
   root: HTMLElement,
   signal: AbortSignal,
@@ -16,7 +15,7 @@ export function watchPictures(
 ): void {
   const input = find('input[type=file]', HTMLInputElement, root);
   const take = (files: FileList | null | undefined, otherwise: string): void => {
-    const file = [...(files ?? [])].find(({ type }) => type.startsWith('image/'));
+    const file = [...(files ?? [])].find(({ type }) => /^(image|video)\//.test(type));
     if (file) onPicture({ blob: file, name: file.name });
     else if (files?.length) onProblem(new Error(otherwise));
   };
@@ -25,7 +24,7 @@ export function watchPictures(
     input.click();
   });
   input.addEventListener('change', () => {
-    take(input.files, 'That file is not a picture.');
+    take(input.files, 'That file is neither a picture nor a film.');
     input.value = ''; // so that the same file can be chosen again
   });
 
@@ -46,15 +45,9 @@ export function watchPictures(
     root.classList.remove('dropping');
     if (!hasFiles(event)) return;
     event.preventDefault();
-    take(event.dataTransfer?.files, 'What was dropped is not a picture.');
+    take(event.dataTransfer?.files, 'What was dropped is neither a picture nor a film.');
   });
   listen('paste', (event) => {
-    take(event.clipboardData?.files, 'What was pasted is not a picture.');
-  });
-
-  onClick('.camera', root, () => {
-    takePhoto(root).then((blob) => {
-      if (blob) onPicture({ blob, name: 'Photo' });
-    }, onProblem);
+    take(event.clipboardData?.files, 'What was pasted is neither a picture nor a film.');
   });
 }

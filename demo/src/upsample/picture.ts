@@ -21,6 +21,19 @@ export async function readPicture(blob: Blob, name: string): Promise<Picture> {
   }
 }
 
+/** What a video shows now, as a file. */
+export async function pictureOf(video: HTMLVideoElement): Promise<Blob> {
+  const canvas = document.createElement('canvas');
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  context2d(canvas).drawImage(video, 0, 0);
+  const blob = await new Promise<Blob | null>((resolve) => {
+    canvas.toBlob(resolve);
+  });
+  if (!blob) throw new Error('This browser gave no picture of the video.');
+  return blob;
+}
+
 /** The size at which a picture is enlarged: its own, or less where the result would not fit in a page. */
 export function workingSize({ width, height }: Size, scale: number): Size {
   const shrink = Math.min(1, Math.sqrt(MAX_RESULT_PIXELS / (width * height * scale * scale)));
@@ -35,7 +48,7 @@ export class Before implements Drawable, Size {
   readonly #canvas: HTMLCanvasElement;
   readonly #scale: number;
 
-  constructor(picture: Picture, size: Size, scale: number) {
+  constructor(source: CanvasImageSource, size: Size, scale: number) {
     this.width = size.width;
     this.height = size.height;
     this.#scale = scale;
@@ -46,7 +59,7 @@ export class Before implements Drawable, Size {
     context.fillStyle = '#fff';
     context.fillRect(0, 0, size.width, size.height);
     context.imageSmoothingQuality = 'high';
-    context.drawImage(picture.source, 0, 0, size.width, size.height);
+    context.drawImage(source, 0, 0, size.width, size.height);
     this.pixels = context.getImageData(0, 0, size.width, size.height);
   }
 

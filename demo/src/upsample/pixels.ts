@@ -1,5 +1,4 @@
 import type { HostTensor } from 'webgpu-conv-transpose2d';
-import { HALO } from './bilinear.ts';
 import type { Strip } from './strips.ts';
 
 /** What the computation needs of an ImageData: RGBA bytes, row by row. The picture is opaque. */
@@ -22,16 +21,20 @@ export function valueAt({ data, width, height }: Pixels, channel: number, row: n
   return data[4 * (clamp(row, height - 1) * width + clamp(column, width - 1)) + channel] ?? NaN;
 }
 
-/** The strip with its halo as a tensor (1, 3, rows + 2, width + 2). */
-export function stripToTensor(pixels: Pixels, strip: Strip): HostTensor & { readonly data: Float32Array } {
-  const rows = strip.end - strip.start + 2 * HALO;
-  const columns = pixels.width + 2 * HALO;
+/** The strip as a tensor (1, 3, rows + 2 · halo, width + 2 · halo). */
+export function stripToTensor(
+  pixels: Pixels,
+  strip: Strip,
+  halo: number,
+): HostTensor & { readonly data: Float32Array } {
+  const rows = strip.end - strip.start + 2 * halo;
+  const columns = pixels.width + 2 * halo;
   const data = new Float32Array(CHANNELS * rows * columns);
   let at = 0;
   for (let channel = 0; channel < CHANNELS; channel++) {
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
-        data[at++] = valueAt(pixels, channel, strip.start + row - HALO, column - HALO);
+        data[at++] = valueAt(pixels, channel, strip.start + row - halo, column - halo);
       }
     }
   }

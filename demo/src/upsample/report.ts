@@ -1,8 +1,8 @@
 import type { OpenDevice } from '../device.ts';
 import { find } from '../page.ts';
 import { duration, plainWords } from '../words.ts';
-import { bilinearLayer, HALO, type Scale } from './bilinear.ts';
-import { ROUNDING_BOUND, type SampleCheck } from './sample-check.ts';
+import type { Frame } from './live.ts';
+import type { SampleCheck } from './sample-check.ts';
 import type { Size } from './view-transform.ts';
 
 export interface Finished {
@@ -10,6 +10,8 @@ export interface Finished {
   readonly milliseconds: number;
   readonly strips: number;
   readonly check: SampleCheck;
+  /** The difference that rounding alone can make. */
+  readonly bound: number;
   readonly result: Size;
 }
 
@@ -54,7 +56,7 @@ export class Report {
     this.#figure('device', name, note);
   }
 
-  sizes(picture: Size, input: Size, result: Size, scale: Scale): void {
+  sizes(picture: Size, input: Size, result: Size): void {
     const shrunk = input.width < picture.width;
     this.#figure(
       'size',
@@ -63,31 +65,42 @@ export class Report {
         ? `The picture has ${pixels(picture)} pixels. It was reduced first: the result would not fit in a page.`
         : '',
     );
-    this.#explain(input, result, scale);
   }
 
   progress(part: number): void {
     find('progress', HTMLProgressElement, this.#progress).value = part;
   }
 
-  finished({ opened, milliseconds, strips, check, result }: Finished): void {
+  finished({ opened, milliseconds, strips, check, bound, result }: Finished): void {
     this.#stop();
     this.#save.disabled = false;
     const copies = opened.device === 'cpu' ? '' : ', copies to and from the GPU included';
     const inStrips = strips > 1 ? `, in ${strips} strips so that the page stays responsive` : '';
     this.#figure('time', duration(milliseconds), `For the transposed convolution${inStrips}${copies}.`, milliseconds);
 
-    const { largest, count } = check;
-    const samples = `${whole.format(count)} values of the result, taken from all over it, were computed again in 64-bit arithmetic`;
-    const verdict =
-      largest <= ROUNDING_BOUND
-        ? `Rounding to 32 bits explains up to ${decimals.format(ROUNDING_BOUND)}.`
-        : `That is more than rounding explains (${decimals.format(ROUNDING_BOUND)}): something computes wrongly here.`;
-    const value = largest === 0 ? '0' : largest.toFixed(7).replace(/0+$/, '');
-    this.#figure('difference', `${value} of 255 levels`, `${samples}. ${verdict}`, largest);
+    this.#difference(check, bound, 'values of the result, taken from all over it,');
     this.#status.textContent = `Done: ${pixels(result)} pixels in ${duration(milliseconds)} on the ${
       opened.device === 'cpu' ? 'CPU' : 'GPU'
     }.`;
+  }
+
+  /** Whether the buttons for a video are there. */
+  live(isLive: boolean): void {
+    find('.live', HTMLElement, this.#root).hidden = !isLive;
+  }
+
+  /** A video begins. */
+  playing(opened: OpenDevice): void {
+    this.#stop();
+    this.#problem.hidden = true;
+    this.device(opened);
+    this.#status.textContent = 'Live: every frame is enlarged as it comes.';
+  }
+
+  frame({ milliseconds, framesPerSecond, check }: Frame, bound: number): void {
+    const rate = `A frame, of ${framesPerSecond.toFixed(framesPerSecond < 10 ? 1 : 0)} in a second.`;
+    this.#figure('time', duration(milliseconds), rate, milliseconds);
+    this.#difference(check, bound, 'values of each frame');
   }
 
   cancelled(): void {
@@ -108,6 +121,16 @@ export class Report {
   /** Something else failed; what is shown stays. */
   problem(error: unknown): void {
     this.#say(error, false, false);
+  }
+
+  #difference({ largest, count }: SampleCheck, bound: number, which: string): void {
+    const samples = `${whole.format(count)} ${which} were computed again in 64-bit arithmetic`;
+    const verdict =
+      largest <= bound
+        ? `Rounding to 32 bits explains up to ${decimals.format(bound)}.`
+        : `That is more than rounding explains (${decimals.format(bound)}): something computes wrongly here.`;
+    const value = largest === 0 ? '0' : largest.toFixed(7).replace(/0+$/, '');
+    this.#figure('difference', `${value} of 255 levels`, `${samples}. ${verdict}`, largest);
   }
 
   #say(error: unknown, offerRetry: boolean, offerCpu: boolean): void {
@@ -132,23 +155,5 @@ export class Report {
     data.textContent = text;
     data.value = value === undefined ? '' : String(value);
     find(`#${id}-note`, HTMLElement, this.#root).textContent = note;
-  }
-
-  #explain(input: Size, result: Size, scale: Scale): void {
-    const { kernel, stride, padding } = bilinearLayer(scale);
-    const k = String(kernel);
-    const s = String(stride);
-    const p = String(padding - HALO * scale);
-    find('#explain-text', HTMLElement, this.#root).textContent =
-      `Each input pixel is multiplied by a patch of ${k} × ${k} weights (the kernel), highest in the middle and falling ` +
-      `off evenly to the sides. The patches are laid down ${s} pixels apart (the stride), so they overlap, and where they ` +
-      `do, they are added. ${p === '1' ? 'One row or column is' : `${p} rows or columns are`} cut off on every side (the padding). ` +
-      'Red, green and blue are enlarged each on its own (the groups). So that the border is not darkened, the ' +
-      'outermost pixels are repeated once outward beforehand.';
-    find('#explain-code', HTMLElement, this.#root).textContent =
-      `const layer = new ConvTranspose2d(3, 3, ${k}, { stride: ${s}, padding: ${p}, groups: 3, bias: false });\n` +
-      `layer.loadStateDict({ weight: bilinearWeight(3, ${k}) });\n` +
-      'const output = await layer.forward(input);\n' +
-      `// (1, 3, ${input.height}, ${input.width}) → (1, 3, ${result.height}, ${result.width})`;
   }
 }

@@ -1,6 +1,6 @@
-import { bilinearWeight, type HostTensor } from 'webgpu-conv-transpose2d';
+import type { HostTensor } from 'webgpu-conv-transpose2d';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
-import { bilinearLayer, HALO, type Scale } from './bilinear.ts';
+import { paddingOf, type UpsampleLayer } from './kernels.ts';
 import { CHANNELS, valueAt, type Pixels } from './pixels.ts';
 
 export interface Sample {
@@ -33,21 +33,25 @@ export function chooseSamples(channels: number, height: number, width: number, c
 
 /**
  * Makes a function that gives any output of the enlargement in float64: the reference transposed convolution, run
- * on the 3 × 3 input pixels around it. It reads the picture itself and knows nothing of strips.
+ * on the input pixels around it that reach it. It reads the picture itself and knows nothing of strips.
  */
-export function localReference(pixels: Pixels, scale: Scale): (sample: Sample) => number {
-  const { kernel, stride, padding } = bilinearLayer(scale);
-  const weight = bilinearWeight(1, kernel);
-  const side = 1 + 2 * HALO;
+export function localReference(pixels: Pixels, layer: UpsampleLayer): (sample: Sample) => number {
+  const { kernel, stride, halo } = layer;
+  const padding = paddingOf(layer);
+  const side = 1 + 2 * halo;
+  const planes = Array.from({ length: CHANNELS }, (_, channel) => ({
+    shape: [1, 1, kernel, kernel],
+    data: Float32Array.from({ length: kernel ** 2 }, (_, i) => Number(layer.weight.data[channel * kernel ** 2 + i])),
+  }));
   const window = { shape: [1, 1, side, side], data: new Float32Array(side * side) };
   return ({ channel, row, column }) => {
-    const top = Math.floor(row / scale) - HALO;
-    const left = Math.floor(column / scale) - HALO;
+    const top = Math.floor(row / stride) - halo;
+    const left = Math.floor(column / stride) - halo;
     for (let i = 0; i < side * side; i++) {
       window.data[i] = valueAt(pixels, channel, top + Math.floor(i / side), left + (i % side));
     }
-    const { data } = convTranspose2dReference(window, weight, null, { stride, padding });
-    return data[(row % scale) * scale + (column % scale)] ?? NaN;
+    const { data } = convTranspose2dReference(window, planes[channel] ?? window, null, { stride, padding });
+    return data[(row % stride) * stride + (column % stride)] ?? NaN;
   };
 }
 
@@ -60,10 +64,10 @@ export class SampleCheck {
   readonly #reference: (sample: Sample) => number;
   #next = 0;
 
-  constructor(pixels: Pixels, scale: Scale) {
-    this.#samples = chooseSamples(CHANNELS, scale * pixels.height, scale * pixels.width);
+  constructor(pixels: Pixels, layer: UpsampleLayer, count: number = SAMPLE_COUNT) {
+    this.#samples = chooseSamples(CHANNELS, layer.stride * pixels.height, layer.stride * pixels.width, count);
     this.count = this.#samples.length;
-    this.#reference = localReference(pixels, scale);
+    this.#reference = localReference(pixels, layer);
   }
 
   /** The next strip (1, 3, height, width), whose first row is row `top` of the whole. */
@@ -80,12 +84,3 @@ export class SampleCheck {
     }
   }
 }
-
-const TAPS_PER_OUTPUT = 4;
-const UNIT_ROUNDOFF = 2 ** -24;
-
-/** What rounding in 32-bit arithmetic can make of an output: four products of values up to 255, and their sum. */
-export const ROUNDING_BOUND: number = (() => {
-  const operations = (TAPS_PER_OUTPUT + 1) * UNIT_ROUNDOFF;
-  return (operations / (1 - operations)) * 255;
-})();

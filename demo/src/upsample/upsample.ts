@@ -1,6 +1,6 @@
-import { bilinearWeight, ConvTranspose2d, type Device, type HostTensor } from 'webgpu-conv-transpose2d';
+import { ConvTranspose2d, type Device, type HostTensor } from 'webgpu-conv-transpose2d';
 import { makeBreather } from '../work.ts';
-import { bilinearLayer, type Scale } from './bilinear.ts';
+import { paddingOf, type UpsampleLayer } from './kernels.ts';
 import { CHANNELS, stripToTensor, type Pixels } from './pixels.ts';
 import { planStrips, type Strip } from './strips.ts';
 
@@ -26,39 +26,46 @@ export function maxStripValues(device: Device): number {
   return Math.min(GPU_STRIP_VALUES, Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / BYTES_PER_VALUE));
 }
 
-/** Enlarges a picture strip by strip, top to bottom, and returns to the event loop in between. */
-export async function* upsample(
-  pixels: Pixels,
-  scale: Scale,
-  device: Device,
-  signal: AbortSignal,
-): AsyncGenerator<FinishedStrip> {
-  const { kernel, stride, padding } = bilinearLayer(scale);
-  const { width, height } = pixels;
-  const strips = planStrips({ width, height, channels: CHANNELS, scale, maxOutputValues: maxStripValues(device) });
-  const layer = new ConvTranspose2d(CHANNELS, CHANNELS, kernel, {
-    stride,
-    padding,
-    groups: CHANNELS,
-    bias: false,
-    device,
-  });
-  const breathe = makeBreather();
-  try {
-    layer.loadStateDict({ weight: bilinearWeight(CHANNELS, kernel) });
-    let prepared = '';
+/** Enlarges pictures strip by strip, top to bottom, and returns to the event loop in between. */
+export class Upsampler {
+  readonly #spec: UpsampleLayer;
+  readonly #device: Device;
+  readonly #layer: ConvTranspose2d;
+  #prepared = '';
+
+  constructor(spec: UpsampleLayer, device: Device) {
+    this.#spec = spec;
+    this.#device = device;
+    this.#layer = new ConvTranspose2d(CHANNELS, CHANNELS, spec.kernel, {
+      stride: spec.stride,
+      padding: paddingOf(spec),
+      groups: CHANNELS,
+      bias: false,
+      device,
+    });
+    this.#layer.loadStateDict({ weight: spec.weight });
+  }
+
+  async *run(pixels: Pixels, signal: AbortSignal): AsyncGenerator<FinishedStrip> {
+    const { width, height } = pixels;
+    const { stride, halo } = this.#spec;
+    const maxOutputValues = maxStripValues(this.#device);
+    const strips = planStrips({ width, height, channels: CHANNELS, scale: stride, maxOutputValues });
+    const breathe = makeBreather();
     for (const [index, strip] of strips.entries()) {
       signal.throwIfAborted();
-      const input = stripToTensor(pixels, strip);
-      if (input.shape.join() !== prepared) await layer.prepare(input.shape, { signal });
-      prepared = input.shape.join();
+      const input = stripToTensor(pixels, strip, halo);
+      if (input.shape.join() !== this.#prepared) await this.#layer.prepare(input.shape, { signal });
+      this.#prepared = input.shape.join();
       const start = performance.now();
-      const output = await layer.forward(input, { signal });
+      const output = await this.#layer.forward(input, { signal });
       const milliseconds = performance.now() - start;
       yield { strip, output, milliseconds, index, count: strips.length };
       await breathe();
     }
-  } finally {
-    layer.destroy();
+  }
+
+  destroy(): void {
+    this.#layer.destroy();
   }
 }

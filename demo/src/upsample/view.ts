@@ -1,16 +1,20 @@
 import sampleUrl from '../../pictures/harbour.webp';
 import { DEVICE_CHOICES, type OpenDevice } from '../device.ts';
 import { find, onClick } from '../page.ts';
+import { saveAs } from '../save.ts';
 import type { ViewContext } from '../view.ts';
-import { SCALES, type Scale } from './bilinear.ts';
 import { CompareView } from './compare-view.ts';
-import { Before, readPicture, workingSize, type Picture } from './picture.ts';
+import { explain } from './explain.ts';
+import { KERNEL_IDS, layerOf, roundingBound, SCALES, type UpsampleLayer } from './kernels.ts';
+import { enlargeLive } from './live.ts';
+import { Before, pictureOf, readPicture, workingSize, type Picture } from './picture.ts';
 import { watchPictures, type Given } from './picture-input.ts';
 import { Report } from './report.ts';
 import { Result } from './result.ts';
 import { SampleCheck } from './sample-check.ts';
 import { readSettings, writeSettings, type Settings } from './settings.ts';
-import { upsample } from './upsample.ts';
+import { Upsampler } from './upsample.ts';
+import { openCamera, openFilm, type Playing } from './video.ts';
 import './view.css';
 import markup from './view.html?raw';
 
@@ -21,7 +25,7 @@ export async function mount(root: HTMLElement, params: URLSearchParams, context:
   await view.openSample();
 }
 
-/** The view that enlarges a picture: holds what was chosen, and runs again whenever a choice changes. */
+/** The view that enlarges a picture or a video: holds what was chosen, and runs again whenever a choice changes. */
 class UpsampleView {
   readonly #root: HTMLElement;
   readonly #context: ViewContext;
@@ -29,10 +33,13 @@ class UpsampleView {
   readonly #report: Report;
   readonly #sample: Given;
   #settings: Settings;
-  #picture: Picture | undefined;
-  #result: Result | undefined;
   #given: Given;
-  #shown: Picture | undefined;
+  #picture: Picture | undefined;
+  /** In place of the picture, while it is there. */
+  #playing: Playing | undefined;
+  #result: Result | undefined;
+  /** What the viewer shows at the moment, at whatever scale. */
+  #shown: Picture | Playing | undefined;
   #running = new AbortController();
 
   constructor(root: HTMLElement, settings: Settings, sample: Given, context: ViewContext) {
@@ -62,8 +69,9 @@ class UpsampleView {
     return this.open(this.#sample);
   }
 
-  /** Shows another picture and enlarges it. */
+  /** Shows another picture or film and enlarges it. */
   async open(given: Given): Promise<void> {
+    if (given.blob.type.startsWith('video/')) return this.#play(() => openFilm(given.blob, given.name));
     try {
       const picture = await readPicture(given.blob, given.name);
       this.#picture?.source.close();
@@ -73,34 +81,91 @@ class UpsampleView {
       this.#report.problem(error);
       return;
     }
+    this.#stopPlaying();
     this.#report.picture(given.name, given === this.#sample);
     await this.#run();
   }
 
-  async #run(): Promise<void> {
+  async #play(open: () => Promise<Playing>): Promise<void> {
+    try {
+      const playing = await open();
+      this.#stopPlaying();
+      if (this.#context.signal.aborted) {
+        playing.close();
+        return;
+      }
+      this.#playing = playing;
+    } catch (error) {
+      this.#report.problem(error);
+      return;
+    }
+    this.#report.picture(this.#playing.name, false);
+    this.#report.live(true);
+    await this.#run();
+  }
+
+  #stopPlaying(): void {
+    this.#playing?.close();
+    this.#playing = undefined;
+    this.#report.live(false);
+  }
+
+  async #run(again = false): Promise<void> {
     this.#running.abort();
     this.#running = new AbortController();
     const { signal } = this.#running;
-    const { device: choice, scale } = this.#settings;
-    if (!this.#picture || this.#context.signal.aborted) return;
+    const { device: choice, scale, kernel } = this.#settings;
+    if (this.#context.signal.aborted) return;
     this.#report.started();
     try {
-      const before = new Before(this.#picture, workingSize(this.#picture, scale), scale);
-      const result = this.#show(this.#picture, before, scale);
-      const opened = await this.#context.devices.open(choice);
-      signal.throwIfAborted();
-      this.#report.device(opened);
-      await this.#enlarge(before, scale, opened, result, signal);
+      const layer = layerOf(kernel, scale);
+      const opening = this.#context.devices.open(choice);
+      if (this.#playing) await this.#enlargeLive(this.#playing, layer, await opening, signal);
+      else if (this.#picture) await this.#enlarge(this.#picture, layer, opening, signal);
     } catch (error) {
       // A run that was superseded leaves the page to its successor.
       if (this.#running.signal !== signal) return;
       if (signal.aborted) this.#report.cancelled();
+      // The shell told of it; with a new device the work may simply begin again.
+      else if (isLoss(error) && !again) await this.#run(true);
       else this.#report.failed(error, choice !== 'cpu');
     }
   }
 
+  async #enlarge(
+    picture: Picture,
+    layer: UpsampleLayer,
+    opening: Promise<OpenDevice>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const before = new Before(picture.source, workingSize(picture, layer.stride), layer.stride);
+    const result = this.#show(picture, before, layer);
+    const opened = await opening;
+    signal.throwIfAborted();
+    this.#report.device(opened);
+    const check = new SampleCheck(before.pixels, layer);
+    const upsampler = new Upsampler(layer, opened.device);
+    let milliseconds = 0;
+    let strips = 0;
+    try {
+      for await (const finished of upsampler.run(before.pixels, signal)) {
+        milliseconds += finished.milliseconds;
+        strips = finished.count;
+        check.compare(finished.output, finished.strip.start * layer.stride);
+        await result.add(finished.output);
+        signal.throwIfAborted();
+        this.#report.progress((finished.index + 1) / finished.count);
+        this.#compare.redraw();
+      }
+    } finally {
+      upsampler.destroy();
+    }
+    this.#report.finished({ opened, milliseconds, strips, check, bound: roundingBound(layer), result });
+  }
+
   /** Puts the picture beside its enlargement, which is still to come. */
-  #show(picture: Picture, before: Before, scale: Scale): Result {
+  #show(picture: Picture, before: Before, layer: UpsampleLayer): Result {
+    const scale = layer.stride;
     const result = new Result(scale * before.width, scale * before.height);
     this.#result?.close();
     this.#result = result;
@@ -108,24 +173,27 @@ class UpsampleView {
     this.#shown = picture;
     this.#compare.show(result, before, result, !isNew);
     if (isNew && this.#given === this.#sample) this.#compare.closeUp(scale);
-    this.#report.sizes(picture, before, result, scale);
+    this.#report.sizes(picture, before, result);
+    explain(this.#root, this.#settings.kernel, layer, before);
     return result;
   }
 
-  async #enlarge(before: Before, scale: Scale, opened: OpenDevice, result: Result, signal: AbortSignal): Promise<void> {
-    const check = new SampleCheck(before.pixels, scale);
-    let milliseconds = 0;
-    let strips = 0;
-    for await (const finished of upsample(before.pixels, scale, opened.device, signal)) {
-      milliseconds += finished.milliseconds;
-      strips = finished.count;
-      check.compare(finished.output, finished.strip.start * scale);
-      await result.add(finished.output);
-      signal.throwIfAborted();
-      this.#report.progress((finished.index + 1) / finished.count);
-      this.#compare.redraw();
+  async #enlargeLive(playing: Playing, layer: UpsampleLayer, opened: OpenDevice, signal: AbortSignal): Promise<void> {
+    this.#report.playing(opened);
+    const bound = roundingBound(layer);
+    let first = true;
+    for await (const frame of enlargeLive(playing.video, layer, opened.device, signal)) {
+      const { before, after } = frame;
+      if (first) {
+        const { videoWidth: width, videoHeight: height } = playing.video;
+        this.#report.sizes({ width, height }, before, after);
+        explain(this.#root, this.#settings.kernel, layer, before);
+      }
+      this.#compare.show(after, before, after, !first || this.#shown === playing);
+      this.#shown = playing;
+      first = false;
+      this.#report.frame(frame, bound);
     }
-    this.#report.finished({ opened, milliseconds, strips, check, result });
   }
 
   #change(settings: Partial<Settings>): void {
@@ -137,6 +205,7 @@ class UpsampleView {
   /** Ends the work and gives the memory back. */
   #close(): void {
     this.#running.abort();
+    this.#playing?.close();
     this.#picture?.source.close();
     this.#result?.close();
   }
@@ -148,53 +217,65 @@ class UpsampleView {
     }
     controls.addEventListener('change', ({ target }) => {
       if (!(target instanceof HTMLInputElement)) return;
-      const scale = SCALES.find((each) => target.name === 'scale' && target.value === String(each));
-      const device = DEVICE_CHOICES.find((each) => target.name === 'device' && target.value === each);
+      const { name, value } = target;
+      const scale = SCALES.find((each) => name === 'scale' && value === String(each));
+      const kernel = KERNEL_IDS.find((each) => name === 'kernel' && value === each);
+      const device = DEVICE_CHOICES.find((each) => name === 'device' && value === each);
       if (scale) this.#change({ scale });
+      if (kernel) this.#change({ kernel });
       if (device) this.#change({ device });
     });
-    onClick('.sample', this.#root, () => void this.open(this.#sample));
-    onClick('.cancel', this.#root, () => {
+    const on = (selector: string, action: () => void): void => {
+      onClick(selector, this.#root, action);
+    };
+    on('.sample', () => void this.openSample());
+    on('.camera', () => void this.#play(openCamera));
+    on('.keep', () => void this.#keep());
+    on('.stop', () => void this.open(this.#given));
+    on('.cancel', () => {
       this.#running.abort();
     });
-    onClick('.retry', this.#root, () => void this.#run());
-    onClick('.use-cpu', this.#root, () => {
+    on('.retry', () => void this.#run());
+    on('.use-cpu', () => {
       find('input[name=device][value=cpu]', HTMLInputElement, this.#root).click();
     });
   }
 
+  /** Makes a still picture of what the video shows. */
+  async #keep(): Promise<void> {
+    if (!this.#playing) return;
+    try {
+      await this.open({ blob: await pictureOf(this.#playing.video), name: 'Photo' });
+    } catch (error) {
+      this.#report.problem(error);
+    }
+  }
+
   #watchToolbar(): void {
+    const compare = this.#compare;
     const zoom = find('.zoom', HTMLOutputElement, this.#root);
-    this.#compare.onZoom = (factor) => {
+    compare.onZoom = (factor) => {
       zoom.value = `${Math.round(100 * factor)} %`;
     };
-    onClick('[data-zoom=in]', this.#root, () => {
-      this.#compare.zoomIn();
-    });
-    onClick('[data-zoom=out]', this.#root, () => {
-      this.#compare.zoomOut();
-    });
-    onClick('[data-zoom=fit]', this.#root, () => {
-      this.#compare.fit();
-    });
-    onClick('[data-zoom=actual]', this.#root, () => {
-      this.#compare.actualSize();
-    });
+    const actions = { in: 'zoomIn', out: 'zoomOut', fit: 'fit', actual: 'actualSize' } as const;
+    for (const [name, action] of Object.entries(actions)) {
+      onClick(`[data-zoom=${name}]`, this.#root, () => {
+        compare[action]();
+      });
+    }
     onClick('.save', this.#root, () => void this.#save());
   }
 
   async #save(): Promise<void> {
     if (!this.#result || !this.#picture) return;
     try {
-      const link = document.createElement('a');
-      link.href = URL.createObjectURL(await this.#result.toPng());
-      link.download = `${this.#picture.name.replace(/\.\w+$/, '')}-${this.#settings.scale}x.png`;
-      link.click();
-      setTimeout(() => {
-        URL.revokeObjectURL(link.href);
-      }, 60_000);
+      const { kernel, scale } = this.#settings;
+      const name = `${this.#picture.name.replace(/\.\w+$/, '')}-${kernel}-${scale}x.png`;
+      saveAs(await this.#result.toPng(), name);
     } catch (error) {
       this.#report.problem(error);
     }
   }
 }
+
+const isLoss = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'DEVICE_LOST';
