@@ -1,0 +1,72 @@
+/** The code in docs/ is that of examples/, word for word; each example is run by a test. See examples/README.md. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const read = (path: string): string => readFileSync(root + path, 'utf8');
+
+interface Quote {
+  readonly page: string;
+  readonly example: string;
+  readonly region: string | undefined;
+  readonly code: string;
+}
+
+/** The blocks of a page that name an example. */
+function quotes(page: string): Quote[] {
+  const blocks = read(page).matchAll(
+    /^```ts (?<example>examples\/[\w.-]+\.ts)(?:#(?<region>[\w-]+))?\n(?<code>.*?)^```$/gms,
+  );
+  return [...blocks].map(({ groups }) => ({
+    page,
+    example: groups!['example']!,
+    region: groups!['region'],
+    code: groups!['code']!,
+  }));
+}
+
+/** An example, or what stands between `// #region NAME` and `// #endregion NAME` in it, without its indentation. */
+function quotable(source: string, region: string | undefined): string {
+  if (region === undefined) return source;
+  const [, indentation, inside] =
+    new RegExp(`^( *)// #region ${region}\\n(.*?)^ *// #endregion ${region}$`, 'ms').exec(source) ?? [];
+  if (inside === undefined) throw new Error(`there is no region '${region}'`);
+  return inside.replaceAll(new RegExp(`^${indentation ?? ''}`, 'gm'), '');
+}
+
+const pages = [
+  'README.md',
+  ...readdirSync(`${root}docs`, 'utf8')
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+const quoted = pages.flatMap(quotes);
+const examples = readdirSync(`${root}examples`, 'utf8').filter((name) => name.endsWith('.ts'));
+
+test.each(quoted)('$page quotes $example $region as it is', ({ example, region, code }) => {
+  expect(code).toBe(quotable(read(example), region));
+});
+
+test('a block that only looks like a quote is none', () => {
+  for (const page of pages) {
+    const claims = read(page).match(/^```.*examples\//gm) ?? [];
+    expect(claims.length, page).toBe(quotes(page).length);
+  }
+});
+
+test.each(examples)('%s stands in docs/, and a test runs it', (name) => {
+  expect(quoted.map(({ example }) => example)).toContain(`examples/${name}`);
+  const tests = readdirSync(`${root}test`, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.test.ts'),
+  );
+  const imported = new RegExp(`['"\`/]examples/${name.replaceAll('.', '\\.')}['"\`]`);
+  expect(tests.filter((path) => imported.test(read(`test/${path}`)))).not.toEqual([]);
+});
+
+test('a region is quoted without its indentation, and one that is missing is an error', () => {
+  const source = 'a\n  // #region one\n  b\n    c\n\n  // #endregion one\nd\n';
+  expect(quotable(source, 'one')).toBe('b\n  c\n\n');
+  expect(quotable(source, undefined)).toBe(source);
+  expect(() => quotable(source, 'two')).toThrow("no region 'two'");
+});
