@@ -15,13 +15,24 @@ export class ConvTranspose2dError extends Error {
   }
 }
 
+/** Of a value, a message shows at most these: letters of a string, elements of an array, arrays within arrays. */
+const [LETTERS, ELEMENTS, DEPTH] = [100, 8, 2];
+
 /** A value as a message shows it: short, and never throwing. */
-export function shown(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
-  if (Array.isArray(value)) return `[${value.slice(0, 8).map(shown).join(', ')}${value.length > 8 ? ', …' : ''}]`;
-  if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value);
-  if (typeof value === 'function') return 'a function';
-  return String(value);
+export function shown(value: unknown, depth: number = DEPTH): string {
+  try {
+    if (typeof value === 'string') return `'${value.slice(0, LETTERS)}${value.length > LETTERS ? '…' : ''}'`;
+    if (Array.isArray(value)) {
+      if (depth === 0) return '[…]';
+      const elements = value.slice(0, ELEMENTS).map((element) => shown(element, depth - 1));
+      return `[${elements.join(', ')}${value.length > ELEMENTS ? ', …' : ''}]`;
+    }
+    if (typeof value === 'function') return 'a function';
+    return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
+  } catch {
+    // A getter of the caller's, or a proxy.
+    return 'an object';
+  }
 }
 
 /** The error of an argument that breaks a rule: names the argument, its value and the rule. */

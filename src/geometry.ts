@@ -87,7 +87,7 @@ function phaseTaps(f: number, { kernel, stride, dilation }: AxisParameters): { f
 const tooManyPhases = (stride: number, output: number): ConvTranspose2dError =>
   new ConvTranspose2dError(
     'UNSUPPORTED',
-    `stride ${stride} on ${output} outputs has over ${MOST_RESIDUES} phases an axis`,
+    `stride ${stride}, with ${output} outputs on an axis, has over ${MOST_RESIDUES} phases there`,
   );
 
 /**
@@ -119,16 +119,35 @@ export function axisGeometry(asked: AxisParameters): Axis {
   };
 }
 
-/** How many pairs of a tap and a real input there are along an axis. */
-export function usefulTaps({ input, kernel, stride, dilation, padding, output }: AxisParameters): number {
-  let count = 0;
-  for (let k = 0; k < kernel; k++) {
-    // Inputs i with 0 ≤ i·s − p + k·d < O.
-    const first = Math.max(0, Math.ceil((padding - k * dilation) / stride));
-    const last = Math.min(input - 1, Math.floor((padding - k * dilation + output - 1) / stride));
-    count += Math.max(0, last - first + 1);
+/** Σ ⌊(a·i + b) / m⌋ for i = 0 … n − 1, as Euclid's algorithm goes; all at least 0, m at least 1. */
+function floorSum(n: bigint, m: bigint, a: bigint, b: bigint): bigint {
+  let sum = 0n;
+  for (;;) {
+    sum += ((n * (n - 1n)) / 2n) * (a / m) + n * (b / m);
+    const last = (a % m) * n + (b % m);
+    if (last < m) return sum;
+    // The same lattice points, counted along the other axis.
+    [n, m, a, b] = [last / m, a % m, m, last % m];
   }
-  return count;
+}
+
+/** How many (i, k), both at least 0, have i·s + k·d ≤ most. */
+function pairsUpTo(most: bigint, s: bigint, d: bigint): bigint {
+  if (most < 0n) return 0n;
+  const n = most / d + 1n;
+  return n + floorSum(n, s, d, most % d);
+}
+
+/** How many pairs of a tap k and a real input i there are along an axis: 0 ≤ i·s − p + k·d < O. */
+export function usefulTaps({ input, kernel, stride, dilation, padding, output }: AxisParameters): number {
+  const [s, d] = [BigInt(stride), BigInt(dilation)];
+  const [inputs, taps] = [BigInt(input) * s, BigInt(kernel) * d];
+  const upTo = (most: bigint): bigint =>
+    pairsUpTo(most, s, d) -
+    pairsUpTo(most - inputs, s, d) -
+    pairsUpTo(most - taps, s, d) +
+    pairsUpTo(most - inputs - taps, s, d);
+  return Number(upTo(BigInt(padding + output) - 1n) - upTo(BigInt(padding) - 1n));
 }
 
 /** A phase along one axis, as the plan prints it. */
@@ -141,12 +160,14 @@ export interface AxisPhase {
 /** Every phase that has outputs or taps, by (o + p) mod s of the stride asked for: they partition both. */
 export function axisPhases(axis: AxisParameters): AxisPhase[] {
   const { kernel, stride, dilation, padding, output } = axis;
-  if (Math.min(stride, output) > MOST_RESIDUES) throw tooManyPhases(stride, output);
+  // The taps' phases repeat after s/g of them.
+  const tapPhases = Math.min(kernel, stride / gcd(stride, dilation));
+  if (Math.max(Math.min(stride, output), tapPhases) > MOST_RESIDUES) throw tooManyPhases(stride, output);
   const phases = new Map<number, AxisPhase>();
   const add = (phase: number, positions: number): void => {
     if (!phases.has(phase)) phases.set(phase, { phase, taps: phaseTaps(phase, axis).taps, positions });
   };
   for (let r = 0; r < Math.min(stride, output); r++) add(modulo(r + padding, stride), Math.ceil((output - r) / stride));
-  for (let k = 0; k < kernel; k++) add((k * dilation) % stride, 0);
+  for (let k = 0; k < tapPhases; k++) add((k * dilation) % stride, 0);
   return [...phases.values()].sort((a, b) => a.phase - b.phase);
 }

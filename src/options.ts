@@ -94,7 +94,7 @@ function sides(value: unknown): Spec['padding'] {
 function oneOf<const T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   const found = allowed.find((choice) => choice === value);
   if (found !== undefined) return found;
-  throw invalid(name, value, `it must be one of ${allowed.map(shown).join(', ')}`);
+  throw invalid(name, value, `it must be one of ${allowed.map((choice) => shown(choice)).join(', ')}`);
 }
 
 function record(name: string, value: unknown): Record<string, unknown> {

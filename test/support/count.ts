@@ -3,6 +3,8 @@ export class Count {
   readonly made = new Map<string, number>();
   readonly withoutLabel: string[] = [];
   readonly live = new Map<GPUBuffer, string>();
+  /** Bytes of all buffers that were ever asked for. */
+  allocated = 0;
 
   constructor(device: GPUDevice) {
     const methods = device as unknown as Record<string, (descriptor?: { label?: string }) => object>;
@@ -35,6 +37,7 @@ export class Count {
 
   #watch(buffer: GPUBuffer, label: string): void {
     this.live.set(buffer, label);
+    this.allocated += buffer.size;
     const destroy = buffer.destroy.bind(buffer);
     buffer.destroy = () => {
       this.live.delete(buffer);

@@ -1,0 +1,30 @@
+// Messages show whatever a caller gave, and never fail themselves.
+import { expect, test } from 'vitest';
+import { shown } from '../../src/errors.ts';
+
+const cyclic: unknown[] = [1];
+cyclic.push(cyclic);
+const revoked = Proxy.revocable([], {});
+revoked.revoke();
+const throwing = {
+  get [Symbol.toStringTag](): string {
+    throw new Error('not to be asked');
+  },
+};
+
+test.each<[string, unknown, string]>([
+  ['a number', -0.5, '-0.5'],
+  ['a bigint', 2n, '2'],
+  ['a symbol', Symbol('size'), 'Symbol(size)'],
+  ['a string', 'NCHW', "'NCHW'"],
+  ['a long string', 'x'.repeat(1000), `'${'x'.repeat(100)}…'`],
+  ['an array', [1, 'two', [3]], "[1, 'two', [3]]"],
+  ['a long array', Array.from({ length: 1000 }, (_, i) => i), '[0, 1, 2, 3, 4, 5, 6, 7, …]'],
+  ['an array of itself', cyclic, '[1, [1, […]]]'],
+  ['a proxy that was revoked', revoked.proxy, 'an object'],
+  ['a getter that throws', throwing, 'an object'],
+  ['an object', {}, '[object Object]'],
+  ['a function', shown, 'a function'],
+])('%s', (_, value, expected) => {
+  expect(shown(value)).toBe(expected);
+});
