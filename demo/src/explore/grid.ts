@@ -70,8 +70,10 @@ export class Grid {
     this.#at = at;
   }
 
-  draw(look: GridLook): void {
+  /** `label` is what a screen reader tells of it; left out, it stays. */
+  draw(look: GridLook, label?: string): void {
     const canvas = this.#canvas;
+    if (label !== undefined) canvas.parentElement!.setAttribute('aria-label', label);
     const [rows, columns] = (this.#size = look.size);
     const width = canvas.parentElement!.clientWidth;
     const { mostCell, mostHeight } = this.#limits;

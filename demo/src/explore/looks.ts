@@ -78,7 +78,7 @@ export function kernelLook(scene: Scene): GridLook {
 
 /** The full result while copies of the kernel add up in it, and the part that padding leaves. */
 export function fullLook(scene: Scene): GridLook {
-  const { state, numbers, step } = scene;
+  const { state, numbers, step, gathered } = scene;
   const { layer } = state;
   const full = fullSize(layer);
   const output = outputSize(layer);
@@ -95,13 +95,17 @@ export function fullLook(scene: Scene): GridLook {
       const at = y < full[0] && x < full[1] ? y * full[1] + x : -1;
       const cropped = step.kind === 'cropped';
       const there = touched.has(at) || (cropped && kept);
-      if (!there) return { ...EMPTY, ...(!kept && { opacity: 0.5 }) };
-      const looked = cropped && isAt(state.output, y - top, x - left);
+      const looked = isAt(state.output, y - top, x - left);
+      const mark = {
+        dot: kept && isAt(phaseOf(layer, [y - top, x - left]), ...gathered.phase),
+        ...(looked && { ring: '--output-edge' }),
+      };
+      if (!there) return { ...EMPTY, ...mark, ...(!kept && { opacity: 0.5 }) };
       return {
+        ...mark,
         text: digits(sums[at] ?? 0),
         fill: '--output',
-        ...(stamp.has(at) && { ring: '--kernel-edge' }),
-        ...(looked && { ring: '--output-edge' }),
+        ...(stamp.has(at) && !looked && { ring: '--kernel-edge' }),
         ...(!kept && { opacity: cropped ? 0.25 : 0.5 }),
       };
     },

@@ -77,6 +77,10 @@ export function tellSizes(root: HTMLElement, layer: Layer): void {
 
 export const sizeText = ([height, width]: Size): string => `${height} × ${width}`;
 
+/** A grid of numbers in one line, row after row. */
+export const rowsText = (values: readonly number[], [height, width]: Size): string =>
+  Array.from({ length: height }, (_, y) => values.slice(y * width, (y + 1) * width).join(' ')).join('; ');
+
 export function tellCode(root: HTMLElement, { state: { layer, library } }: Scene): void {
   const { text, note } = codeFor(library, layer);
   const code = find('.code-text', HTMLElement, root);

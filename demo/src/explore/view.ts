@@ -14,7 +14,7 @@ import { Player } from './player.ts';
 import { atOutput, atStep, inWay, readState, start, writeState, type State } from './state.ts';
 import { sentence, stepCount, stepOfInput, WAYS } from './steps.ts';
 import { outputs } from './sums.ts';
-import { outputTable, sizeText, spoken, tellCode, tellOutput, tellSizes } from './telling.ts';
+import { outputTable, rowsText, sizeText, spoken, tellCode, tellOutput, tellSizes } from './telling.ts';
 import './view.css';
 import markup from './view.html?raw';
 
@@ -59,10 +59,10 @@ class ExploreView {
     const grid = (name: string, mostCell: number, mostHeight: number): Grid =>
       new Grid(find(`.grid-${name}`, HTMLElement, root), palette, { mostCell, mostHeight });
     this.#grids = {
-      input: grid('input', 40, 220),
-      kernel: grid('kernel', 40, 220),
-      stretched: grid('stretched', 40, 480),
-      made: grid('made', 44, 480),
+      input: grid('input', 48, 240),
+      kernel: grid('kernel', 48, 240),
+      stretched: grid('stretched', 44, 520),
+      made: grid('made', 56, 520),
       matrix: grid('matrix', 22, 480),
       product: grid('product', 30, 480),
     };
@@ -144,8 +144,9 @@ class ExploreView {
     tellOutput(root, scene);
     tellCode(root, scene);
 
-    this.#grids.input.draw(looks.inputLook(scene));
-    this.#grids.kernel.draw(looks.kernelLook(scene));
+    const { input, kernel } = this.#model.numbers;
+    this.#grids.input.draw(looks.inputLook(scene), `Input: ${rowsText(input, layer.input)}`);
+    this.#grids.kernel.draw(looks.kernelLook(scene), `Kernel: ${rowsText(kernel, layer.kernel)}`);
     const isSpread = way === 'spread';
     const made = isSpread ? looks.fullLook(scene) : looks.outputLook(scene);
     this.#grids.made.draw(made);
