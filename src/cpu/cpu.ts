@@ -1,13 +1,14 @@
 /** The engines that layers share, made on first use and let go after the last layer. */
-import { LocalEngine, type Engine } from './engine.ts';
+import { LocalEngine, type Crew, type Engine } from './engine.ts';
+import { SLICE } from './slices.ts';
 import { wasmVariant, type WasmVariant } from './wasm-module.ts';
 import { ThreadsEngine, WorkerEngine } from './worker-engines.ts';
 
 /** How long engines stay after the last layer, in milliseconds: the next one may come soon. */
 const IDLE = 1000;
-/** Milliseconds of work that are worth a message to a worker, and another thread. */
+/** Milliseconds of work that are worth a worker with a memory of its own, and another thread over a shared one. */
 const SMALL = 3;
-const SMALL_SHARE = 1.5;
+const SHARE = 1;
 /** What a core does in a millisecond, about: operations, and bytes of tensors read or written. */
 const FLOPS = 2e7;
 const BYTES = 4e6;
@@ -62,24 +63,26 @@ export class Cpu {
     this.#worker = undefined;
   }
 
-  /** How many threads in the background a call deserves; 0 if it is done sooner than they are told of it. */
-  threadsFor(flops: number, bytes: number): number {
+  /** Who should compute a call. The calling thread has no more to do than its event loop may wait for. */
+  crewFor(flops: number, bytes: number): Crew {
     const { workers, shared, threads } = this.settings;
     const work = flops / FLOPS + bytes / BYTES;
-    if (!workers || work < SMALL) return 0;
-    return shared ? Math.min(threads, Math.floor(work / SMALL_SHARE)) : 1;
+    if (!workers || (!shared && work < SMALL)) return { workers: 0, caller: true };
+    if (!shared) return { workers: 1, caller: false };
+    const hands = Math.max(1, Math.min(threads, Math.floor(work / SHARE)));
+    return work / hands > SLICE ? { workers: hands, caller: false } : { workers: hands - 1, caller: true };
   }
 
-  /** The engine for a call on that many threads; undefined without WebAssembly SIMD. */
-  async engineFor(threads: number): Promise<Engine | undefined> {
+  /** The engine for a call by that crew; undefined without WebAssembly SIMD. */
+  async engineFor(crew: Crew): Promise<Engine | undefined> {
     const { variant, shared } = this.settings;
     if (variant === undefined) return undefined;
-    if (threads > 0 && !shared) {
+    if (crew.workers > 0 && !shared) {
       const asked = (this.#worker ??= WorkerEngine.open(variant).catch(() => this.#localEngine(variant)));
       const engine = await asked;
       if (!engine.dead) return engine;
       if (this.#worker === asked) this.#worker = undefined;
-      return this.engineFor(threads);
+      return this.engineFor(crew);
     }
     return this.#localEngine(variant);
   }

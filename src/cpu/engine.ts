@@ -13,6 +13,13 @@ const ALIGNMENT = 64;
 
 const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
+/** Who computes a call. */
+export interface Crew {
+  readonly workers: number;
+  /** Whether the calling thread does its share, too; else it has none but its turns. It does all where there are no workers. */
+  readonly caller: boolean;
+}
+
 /** A call on an engine: what it computes, from what, and where to. */
 export interface Task {
   readonly plan: WasmPlan;
@@ -22,14 +29,13 @@ export interface Task {
   /** Left out: a new one is made. */
   readonly output: WasmData | undefined;
   readonly outputElements: number;
-  /** How many threads of its own the engine may use; 0 for the calling one. */
-  readonly threads: number;
+  readonly crew: Crew;
 }
 
 /** A call's memory: one block. */
 export interface CallMemory {
   readonly plan: WasmPlan;
-  /** Of each thread: they differ in `work`. */
+  /** Of the calling thread, then of each worker: they differ in `work`. */
   readonly addresses: readonly [WasmAddresses, ...WasmAddresses[]];
   /** Nobody uses it any more when this has resolved. */
   idle: Promise<unknown>;
@@ -55,13 +61,13 @@ export class LocalEngine implements Engine {
   readonly variant: WasmVariant;
   dead = false;
   readonly #heap: WasmHeap;
-  readonly #runner: WasmRunner;
+  protected readonly runner: WasmRunner;
 
   /** @param shared whether other threads will run jobs on its memory */
   constructor(variant: WasmVariant, shared = false) {
     this.variant = variant;
     this.#heap = new WasmHeap(shared);
-    this.#runner = new WasmRunner(this.#heap.memory, variant);
+    this.runner = new WasmRunner(this.#heap.memory, variant);
   }
 
   get memory(): WebAssembly.Memory {
@@ -109,17 +115,17 @@ export class LocalEngine implements Engine {
     return inSlices(this.#run(call), stop);
   }
 
-  #begin({ plan, weights, input, outputElements, threads }: Task): CallMemory {
+  #begin({ plan, weights, input, outputElements, crew }: Task): CallMemory {
     // One block, so that calls of one size find the same one again.
     const inputBytes = aligned(input.length * 4 + ALIGNMENT);
     const outputBytes = aligned(outputElements * 4 + ALIGNMENT);
     const workBytes = aligned(plan.work.size);
-    const start = this.#heap.allocate(inputBytes + outputBytes + Math.max(1, threads) * workBytes);
+    const start = this.#heap.allocate(inputBytes + outputBytes + (1 + crew.workers) * workBytes);
     const output = start + inputBytes;
     const first = { input: start, weights, output, work: output + outputBytes };
-    const others = Array.from({ length: Math.max(0, threads - 1) }, (_, thread) => ({
+    const others = Array.from({ length: crew.workers }, (_, worker) => ({
       ...first,
-      work: first.work + (thread + 1) * workBytes,
+      work: first.work + (worker + 1) * workBytes,
     }));
     return { plan, addresses: [first, ...others], idle: Promise.resolve() };
   }
@@ -134,14 +140,14 @@ export class LocalEngine implements Engine {
       } else {
         const halves = target + chunk.length * 2;
         new Uint16Array(buffer, halves, chunk.length).set(chunk);
-        this.#runner.expandFloat16(target, halves, chunk.length);
+        this.runner.expandFloat16(target, halves, chunk.length);
       }
       yield;
     }
   }
 
   *#run({ plan, addresses: [own] }: CallMemory): Generator<void, void> {
-    const jobs = this.#runner.start(plan, own);
+    const jobs = this.runner.start(plan, own);
     for (let job = 0; job < plan.jobs; job++) {
       jobs(job, job + 1);
       yield;
@@ -156,7 +162,7 @@ export class LocalEngine implements Engine {
       if (chunk instanceof Float32Array) {
         chunk.set(new Float32Array(buffer, source, chunk.length));
       } else {
-        this.#runner.roundToFloat16(source, source, chunk.length);
+        this.runner.roundToFloat16(source, source, chunk.length);
         chunk.set(new Uint16Array(buffer, source, chunk.length));
       }
       yield;

@@ -6,6 +6,7 @@ import type { Capabilities, LayerPlan } from '../plan.ts';
 import { allocate, bytesPerElement, hostTensorLike, storeFloat32, toFloat32Array, type HostData } from '../tensors.ts';
 import type { HostTensor, StateDict } from '../types.ts';
 import { sharedCpu, type Cpu } from './cpu.ts';
+import type { Crew } from './engine.ts';
 import { Parameters } from './parameters.ts';
 import { runPlain } from './plain.ts';
 import { inSlices } from './slices.ts';
@@ -43,12 +44,12 @@ export class CpuLayer {
   /** Makes the engine that calls of this shape will run on, and loads the weights there. */
   async prepare(layerPlan: LayerPlan): Promise<void> {
     if (layerPlan.parts.length === 0) return;
-    const threads = this.#threadsFor(layerPlan);
-    const engine = await this.#cpu.engineFor(threads);
+    const crew = this.#crewFor(layerPlan);
+    const engine = await this.#cpu.engineFor(crew);
     if (engine === undefined) return;
-    this.#planned(layerPlan, threads);
+    this.#planned(layerPlan, crew);
     await this.#parameters?.on(engine);
-    if (threads > 0) await engine.warm();
+    if (crew.workers > 0) await engine.warm();
   }
 
   release(layerPlan: LayerPlan): void {
@@ -76,20 +77,20 @@ export class CpuLayer {
     this.#stops.add(stop);
     parameters.retain();
     try {
-      const threads = this.#threadsFor(layerPlan);
-      const engine = await this.#cpu.engineFor(threads);
+      const crew = this.#crewFor(layerPlan);
+      const engine = await this.#cpu.engineFor(crew);
       const weights = engine && (await parameters.on(engine));
       stop.signal.throwIfAborted();
       if (engine === undefined || weights === undefined) {
         return await this.#plain(layerPlan, parameters, input, output, stop.signal);
       }
       const task = {
-        plan: this.#planned(layerPlan, threads),
+        plan: this.#planned(layerPlan, crew),
         weights,
         input: wordsOf(input.data),
         output: output && wordsOf(output.data),
         outputElements: layerPlan.outputElements,
-        threads,
+        crew,
       };
       const words = await engine.forward(task, stop.signal);
       return output ?? hostTensorLike(input, plan.outputShape, words.buffer as ArrayBuffer);
@@ -109,16 +110,17 @@ export class CpuLayer {
     this.#cpu.leave();
   }
 
-  #threadsFor({ plan, inputElements, outputElements }: LayerPlan): number {
-    return this.#cpu.threadsFor(plan.usefulFlops, 4 * (inputElements + outputElements));
+  #crewFor({ plan, inputElements, outputElements }: LayerPlan): Crew {
+    return this.#cpu.crewFor(plan.usefulFlops, 4 * (inputElements + outputElements));
   }
 
-  #planned(layerPlan: LayerPlan, threads: number): WasmPlan {
+  #planned(layerPlan: LayerPlan, { workers, caller }: Crew): WasmPlan {
     let planned = this.#plans.get(layerPlan);
     if (planned === undefined) {
       const { activation, negativeSlope } = this.#spec;
       // The CPU has no limits that would cut the layer.
       const { problem } = layerPlan.parts[0]!;
+      const threads = workers + (caller ? 1 : 0);
       planned = planWasm({ ...problem, activation, negativeSlope }, { minimumJobs: threads > 1 ? JOBS * threads : 1 });
       this.#plans.set(layerPlan, planned);
     }

@@ -1,5 +1,6 @@
 /** What the page and its workers say to each other. */
 import type { ConvTranspose2dErrorCode } from '../errors.ts';
+import type { Board } from './board.ts';
 import type { Task } from './engine.ts';
 import type { WasmBinary } from './wasm-binary.ts';
 import type { WasmData } from './wasm-host.ts';
@@ -20,13 +21,8 @@ export interface Jobs {
   readonly kind: 'jobs';
   readonly plan: WasmPlan;
   readonly addresses: WasmAddresses;
-  readonly threads: number;
-  readonly control: Int32Array<SharedArrayBuffer>;
+  readonly board: Board;
 }
-
-/** The words of a call's `control`: the first job that nobody has taken, and whether to stop. */
-export const NEXT = 0;
-export const STOP = 1;
 
 export type Request =
   | Start

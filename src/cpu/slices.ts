@@ -1,7 +1,7 @@
 /** Long work on a thread that others wait for: cut into slices, with turns of the event loop between them. */
 
 /** A slice's milliseconds, about. */
-const SLICE = 12;
+export const SLICE = 12;
 
 /**
  * Goes through the steps of a work, each of a few milliseconds at most.
@@ -20,16 +20,15 @@ export async function inSlices(work: Iterable<void>, stop: AbortSignal): Promise
 
 /**
  * Waits for work that is done elsewhere.
- * @throws the signal's reason, at once when it is aborted; `onAbort` is called before
+ * @throws the signal's reason, at once when it is aborted
  */
-export async function orAborted<T>(work: Promise<T>, stop: AbortSignal, onAbort: () => void): Promise<T> {
+export async function orAborted<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
   const aborted = new Promise<void>((resolve) => {
     stop.addEventListener('abort', () => {
       resolve();
     });
   });
   await Promise.race([work, aborted]);
-  if (stop.aborted) onAbort();
   stop.throwIfAborted();
   return work;
 }

@@ -1,6 +1,6 @@
 /** Engines that compute in workers. */
+import { draw, isDone, newBoard, stop as stopAll } from './board.ts';
 import { CHUNK, newData, LocalEngine, type CallMemory, type Engine, type Task } from './engine.ts';
-import { NEXT, STOP } from './messages.ts';
 import { inSlices, orAborted } from './slices.ts';
 import { Thread } from './thread.ts';
 import { relaxedSimd, simd } from './wasm-binary.ts';
@@ -9,7 +9,7 @@ import type { WasmVariant } from './wasm-module.ts';
 
 const binaries = { simd, relaxedSimd };
 
-/** Threads over a memory that the page shares with them: it copies tensors in and out, they run the jobs. */
+/** Workers over a memory that the page shares with them: it copies tensors in and out, and they run the jobs, or both do. */
 export class ThreadsEngine extends LocalEngine {
   readonly #count: number;
   #threads: Promise<readonly Thread[]> | undefined;
@@ -27,7 +27,7 @@ export class ThreadsEngine extends LocalEngine {
 
   override forward(task: Task, stop: AbortSignal): Promise<WasmData> {
     // They start while the input is copied.
-    if (task.threads > 0) void this.#start();
+    if (task.crew.workers > 0) void this.#start();
     return super.forward(task, stop);
   }
 
@@ -37,24 +37,35 @@ export class ThreadsEngine extends LocalEngine {
   }
 
   protected override async compute(call: CallMemory, task: Task, stop: AbortSignal): Promise<void> {
-    const threads = task.threads > 0 ? (await this.#start()).slice(0, task.threads) : [];
+    const { workers, caller } = task.crew;
+    // Who computes too need not wait for workers that are still starting.
+    const threads = (workers === 0 || caller ? this.#opened : await this.#start()).slice(0, workers);
     if (threads.length === 0) {
       await super.compute(call, task, stop);
       return;
     }
     stop.throwIfAborted();
-    const control = new Int32Array(new SharedArrayBuffer(8));
-    Atomics.store(control, NEXT, 0);
+    const { plan } = call;
+    const [own, ...theirs] = call.addresses;
+    const board = newBoard(plan.jobs, threads.length + (caller ? 1 : 0));
     const done = Promise.all(
       threads.map((thread, index) => {
-        const addresses = call.addresses[index] ?? call.addresses[0];
-        return thread.request({ kind: 'jobs', plan: call.plan, addresses, threads: threads.length, control }).reply;
+        const addresses = theirs[index] ?? own;
+        return thread.request({ kind: 'jobs', plan, addresses, board }).reply;
       }),
     );
     call.idle = done;
-    await orAborted(done, stop, () => {
-      Atomics.store(control, STOP, 1);
-    });
+    const giveUp = (): void => {
+      stopAll(board);
+    };
+    stop.addEventListener('abort', giveUp);
+    done.catch(giveUp);
+    if (caller) {
+      await inSlices(draw(board, this.runner.start(plan, own)), stop);
+      // Workers that woke up too late for any job are not waited for.
+      if (isDone(board)) return;
+    }
+    await orAborted(done, stop);
   }
 
   /** The threads; none where workers may not be made. */
@@ -116,10 +127,10 @@ export class WorkerEngine implements Engine {
     const { id, reply } = this.#thread.request({ kind: 'forward', task: { ...task, input, output: undefined } }, [
       input.buffer as ArrayBuffer,
     ]);
-    const made = await orAborted(reply, stop, () => {
+    stop.addEventListener('abort', () => {
       this.#thread.notify({ kind: 'abort', id });
     });
-    const result = made as WasmData;
+    const result = (await orAborted(reply, stop)) as WasmData;
     if (task.output === undefined) return result;
     await inSlices(copy(result, task.output), stop);
     return task.output;

@@ -1,8 +1,9 @@
 /** A worker: runs jobs on the page's memory, or whole calls on its own. Bundled by itself, see scripts/build-worker.mjs. */
 import { ConvTranspose2dError } from '../errors.ts';
+import { draw } from './board.ts';
 import { LocalEngine } from './engine.ts';
 import { give } from './given-binaries.ts';
-import { NEXT, STOP, type FromWorker, type Jobs, type Request, type ToWorker } from './messages.ts';
+import type { FromWorker, Jobs, Request, ToWorker } from './messages.ts';
 import type { WasmData } from './wasm-host.ts';
 import { WasmRunner } from './wasm-runner.ts';
 
@@ -66,17 +67,8 @@ function handle(request: Request & { readonly id: number }): number | undefined 
   }
 }
 
-function runJobs({ plan, addresses, threads, control }: Jobs): void {
-  const run = runner?.start(plan, addresses);
-  for (;;) {
-    const first = Atomics.load(control, NEXT);
-    if (first >= plan.jobs) return;
-    // Neighbours at once, for they share strips; fewer and fewer, so that all threads end together.
-    const end = first + Math.max(1, Math.floor((plan.jobs - first) / (4 * threads)));
-    if (Atomics.compareExchange(control, NEXT, first, end) !== first) continue;
-    for (let job = first; job < end; job++) {
-      if (Atomics.load(control, STOP) !== 0) return;
-      run?.(job, job + 1);
-    }
-  }
+function runJobs({ plan, addresses, board }: Jobs): void {
+  if (runner === undefined) throw new Error('a worker without a memory of the page runs whole calls alone');
+  const steps = draw(board, runner.start(plan, addresses));
+  while (steps.next().done !== true);
 }

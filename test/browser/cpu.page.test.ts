@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Cpu, type CpuSettings } from '../../src/cpu/cpu.ts';
+import type { Crew } from '../../src/cpu/engine.ts';
 import { CpuLayer } from '../../src/cpu/layer.ts';
 import { ConvTranspose2d, ConvTranspose2dError, convTranspose2d } from '../../src/index.ts';
 import { resolveOptions } from '../../src/options.ts';
@@ -12,8 +13,13 @@ import { describeLayer, layers, type Layer } from '../support/arbitraries.ts';
 import { floatTensor, integerTensor, valuesOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
 
-/** Ways to run that a page may have, and a layer on each. */
-const ways: Readonly<Record<string, CpuSettings>> = {
+interface Way extends CpuSettings {
+  /** Whether an `EagerCpu` lets the calling thread take part. */
+  readonly caller?: boolean;
+}
+
+/** Ways to run that a page may have. */
+const ways: Readonly<Record<string, Way>> = {
   'plain TypeScript': { variant: undefined, workers: false, shared: false, threads: 1 },
   'SIMD on the calling thread': { variant: 'simd', workers: false, shared: false, threads: 1 },
   'relaxed SIMD on the calling thread': { variant: 'relaxed-simd', workers: false, shared: false, threads: 1 },
@@ -22,13 +28,28 @@ const ways: Readonly<Record<string, CpuSettings>> = {
   'relaxed SIMD on one thread': { variant: 'relaxed-simd', workers: true, shared: true, threads: 1 },
   'SIMD on three threads': { variant: 'simd', workers: true, shared: true, threads: 3 },
   'relaxed SIMD on three threads': { variant: 'relaxed-simd', workers: true, shared: true, threads: 3 },
+  'relaxed SIMD on two threads and the calling one': {
+    variant: 'relaxed-simd',
+    workers: true,
+    shared: true,
+    threads: 2,
+    caller: true,
+  },
 };
 const inBackground = Object.entries(ways).filter(([, { workers }]) => workers);
 
 /** Sends everything to its workers, however small. */
 class EagerCpu extends Cpu {
-  override threadsFor(): number {
-    return this.settings.workers ? this.settings.threads : 0;
+  readonly #caller: boolean;
+
+  constructor(way: Way) {
+    super(way);
+    this.#caller = way.caller ?? false;
+  }
+
+  override crewFor(): Crew {
+    const { workers, threads } = this.settings;
+    return workers ? { workers: threads, caller: this.#caller } : { workers: 0, caller: true };
   }
 }
 
@@ -157,7 +178,7 @@ test('threads and one thread give the same numbers, bit by bit', async () => {
     made.layer.destroy();
     cpu.dispose();
   }
-  expect(results.length).toBe(4);
+  expect(results.length).toBe(5);
   for (const result of results) expect(valuesOf(result)).toEqual(valuesOf(results[0]!));
 });
 
