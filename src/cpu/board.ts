@@ -8,17 +8,71 @@ export interface Board {
   readonly words: Int32Array<SharedArrayBuffer>;
 }
 
-/** The words: the first job that nobody has taken, how many are done, and whether to stop. */
+/** The words: the first job that nobody has taken, whether to stop, how many workers take part, how many jobs are done, and which. */
 const NEXT = 0;
-const DONE = 1;
-const STOP = 2;
+const STOP = 1;
+const INSIDE = 2;
+const DONE = 3;
+const JOBS = 4;
+
+/** Milliseconds within which a worker that has done its last job is gone, unless its core does something else. */
+const LEAVING = 0.02;
 
 export function newBoard(jobs: number, threads: number): Board {
-  return { jobs, threads, words: new Int32Array(new SharedArrayBuffer(12)) };
+  return { jobs, threads, words: new Int32Array(new SharedArrayBuffer(4 * (JOBS + jobs))) };
 }
 
-/** Runs as many jobs as this thread gets hold of; yields after each. */
-export function* draw({ jobs, threads, words }: Board, run: WasmJobs): Generator<void, void> {
+/** Nobody begins another job. */
+export function stopAll({ words }: Board): void {
+  Atomics.store(words, STOP, 1);
+}
+
+const isStopped = ({ words }: Board): boolean => Atomics.load(words, STOP) !== 0;
+const isDone = ({ jobs, words }: Board): boolean => Atomics.load(words, DONE) === jobs;
+const isEmpty = ({ words }: Board): boolean => Atomics.load(words, INSIDE) === 0;
+
+/** A worker's part: as many jobs as it gets hold of. It touches no memory of a call that was stopped or is done. */
+export function takePart(board: Board, start: () => WasmJobs): void {
+  Atomics.add(board.words, INSIDE, 1);
+  try {
+    if (isStopped(board)) return;
+    const steps = draw(board, start());
+    while (steps.next().done !== true);
+  } finally {
+    Atomics.sub(board.words, INSIDE, 1);
+  }
+}
+
+/**
+ * The calling thread's part: it draws jobs and, at the end, does those again that workers have taken and are late with, so
+ * that it waits for a worker whose core is busy with something else no longer than a job takes. Both write the same numbers
+ * to the same places.
+ */
+export function* takePartAndFinish(board: Board, run: WasmJobs): Generator<void, void> {
+  const began = performance.now();
+  let own = 0;
+  for (const step of draw(board, run)) {
+    own++;
+    yield step;
+  }
+  const drawn = performance.now();
+  waitUntil(() => isDone(board), (drawn - began) / Math.max(1, own));
+  for (let job = board.jobs - 1; job >= 0 && !isDone(board) && !isStopped(board); job--) {
+    if (Atomics.load(board.words, JOBS + job) !== 0) continue;
+    runOne(board, run, job);
+    yield;
+  }
+}
+
+/** @returns whether no worker touches the call's memory any more, nor will */
+export function close(board: Board): boolean {
+  stopAll(board);
+  waitUntil(() => isEmpty(board), LEAVING);
+  return isEmpty(board);
+}
+
+function* draw(board: Board, run: WasmJobs): Generator<void, void> {
+  const { jobs, threads, words } = board;
   for (;;) {
     const first = Atomics.load(words, NEXT);
     if (first >= jobs) return;
@@ -26,19 +80,19 @@ export function* draw({ jobs, threads, words }: Board, run: WasmJobs): Generator
     const end = first + Math.max(1, Math.floor((jobs - first) / (4 * threads)));
     if (Atomics.compareExchange(words, NEXT, first, end) !== first) continue;
     for (let job = first; job < end; job++) {
-      if (Atomics.load(words, STOP) !== 0) return;
-      run(job, job + 1);
-      Atomics.add(words, DONE, 1);
+      if (isStopped(board)) return;
+      runOne(board, run, job);
       yield;
     }
   }
 }
 
-export function isDone({ jobs, words }: Board): boolean {
-  return Atomics.load(words, DONE) === jobs;
+function runOne({ words }: Board, run: WasmJobs, job: number): void {
+  run(job, job + 1);
+  if (Atomics.exchange(words, JOBS + job, 1) === 0) Atomics.add(words, DONE, 1);
 }
 
-/** Nobody begins another job. */
-export function stop({ words }: Board): void {
-  Atomics.store(words, STOP, 1);
+function waitUntil(holds: () => boolean, milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (!holds() && performance.now() < end);
 }

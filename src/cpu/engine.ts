@@ -37,8 +37,8 @@ export interface CallMemory {
   readonly plan: WasmPlan;
   /** Of the calling thread, then of each worker: they differ in `work`. */
   readonly addresses: readonly [WasmAddresses, ...WasmAddresses[]];
-  /** Nobody uses it any more when this has resolved. */
-  idle: Promise<unknown>;
+  /** Workers may still use it until this has settled. */
+  idle: Promise<unknown> | undefined;
 }
 
 /** Where calls run: here, or in workers. Weights are in its own memory. */
@@ -106,7 +106,8 @@ export class LocalEngine implements Engine {
       const free = (): void => {
         this.#heap.free(call.addresses[0].input);
       };
-      void call.idle.then(free, free);
+      if (call.idle === undefined) free();
+      else void call.idle.then(free, free);
     }
   }
 
@@ -127,7 +128,7 @@ export class LocalEngine implements Engine {
       ...first,
       work: first.work + (worker + 1) * workBytes,
     }));
-    return { plan, addresses: [first, ...others], idle: Promise.resolve() };
+    return { plan, addresses: [first, ...others], idle: undefined };
   }
 
   *#copyIn({ addresses: [{ input }] }: CallMemory, data: WasmData): Generator<void, void> {

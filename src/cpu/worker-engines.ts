@@ -1,5 +1,5 @@
 /** Engines that compute in workers. */
-import { draw, isDone, newBoard, stop as stopAll } from './board.ts';
+import { close, newBoard, stopAll, takePartAndFinish } from './board.ts';
 import { CHUNK, newData, LocalEngine, type CallMemory, type Engine, type Task } from './engine.ts';
 import { inSlices, orAborted } from './slices.ts';
 import { Thread } from './thread.ts';
@@ -38,7 +38,7 @@ export class ThreadsEngine extends LocalEngine {
 
   protected override async compute(call: CallMemory, task: Task, stop: AbortSignal): Promise<void> {
     const { workers, caller } = task.crew;
-    // Who computes too need not wait for workers that are still starting.
+    // Who computes too does not wait for workers that are still starting.
     const threads = (workers === 0 || caller ? this.#opened : await this.#start()).slice(0, workers);
     if (threads.length === 0) {
       await super.compute(call, task, stop);
@@ -48,24 +48,22 @@ export class ThreadsEngine extends LocalEngine {
     const { plan } = call;
     const [own, ...theirs] = call.addresses;
     const board = newBoard(plan.jobs, threads.length + (caller ? 1 : 0));
-    const done = Promise.all(
+    const replies = Promise.all(
       threads.map((thread, index) => {
         const addresses = theirs[index] ?? own;
         return thread.request({ kind: 'jobs', plan, addresses, board }).reply;
       }),
     );
-    call.idle = done;
+    call.idle = replies;
     const giveUp = (): void => {
       stopAll(board);
     };
     stop.addEventListener('abort', giveUp);
-    done.catch(giveUp);
-    if (caller) {
-      await inSlices(draw(board, this.runner.start(plan, own)), stop);
-      // Workers that woke up too late for any job are not waited for.
-      if (isDone(board)) return;
-    }
-    await orAborted(done, stop);
+    replies.catch(giveUp);
+    if (caller) await inSlices(takePartAndFinish(board, this.runner.start(plan, own)), stop);
+    if (!caller || this.dead) await orAborted(replies, stop);
+    // Not from the replies: they come no sooner than the event loop has a turn, and calls may follow one another without.
+    else if (close(board)) call.idle = undefined;
   }
 
   /** The threads; none where workers may not be made. */

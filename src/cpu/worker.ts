@@ -1,6 +1,6 @@
 /** A worker: runs jobs on the page's memory, or whole calls on its own. Bundled by itself, see scripts/build-worker.mjs. */
 import { ConvTranspose2dError } from '../errors.ts';
-import { draw } from './board.ts';
+import { takePart } from './board.ts';
 import { LocalEngine } from './engine.ts';
 import { give } from './given-binaries.ts';
 import type { FromWorker, Jobs, Request, ToWorker } from './messages.ts';
@@ -68,7 +68,7 @@ function handle(request: Request & { readonly id: number }): number | undefined 
 }
 
 function runJobs({ plan, addresses, board }: Jobs): void {
-  if (runner === undefined) throw new Error('a worker without a memory of the page runs whole calls alone');
-  const steps = draw(board, runner.start(plan, addresses));
-  while (steps.next().done !== true);
+  const own = runner;
+  if (own === undefined) throw new Error('a worker without a memory of the page runs whole calls alone');
+  takePart(board, () => own.start(plan, addresses));
 }
