@@ -1,7 +1,13 @@
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 import { buildWorker } from './scripts/build-worker.mjs';
 import { findLavapipe } from './scripts/lavapipe.mjs';
-import { collectedHeap, puppeteerProvider, takePageErrors } from './test/support/puppeteer-provider.ts';
+import {
+  collectedHeap,
+  longestTask,
+  puppeteerProvider,
+  recordTasks,
+  takePageErrors,
+} from './test/support/puppeteer-provider.ts';
 
 // The worker is text that is made of sources: tests have it as the sources are.
 await buildWorker();
@@ -33,7 +39,7 @@ const inChromium = (
       screenshotFailures: false,
       provider: puppeteerProvider(),
       instances: [{ browser: 'chromium', name: instance }],
-      commands: { takePageErrors, collectedHeap },
+      commands: { takePageErrors, collectedHeap, recordTasks, longestTask },
     },
   },
 });

@@ -10,7 +10,20 @@ declare module 'vitest/browser' {
     takePageErrors: () => Promise<string[]>;
     /** Bytes of the page's JavaScript heap, after a collection. */
     collectedHeap: () => Promise<number>;
+    /** Begins to record the tasks of the page's main thread. */
+    recordTasks: () => Promise<void>;
+    /** Ends that. The processor time of the longest task, in milliseconds: other processes may hold a page up, but do not count. */
+    longestTask: () => Promise<number>;
   };
+}
+
+/** An event of Chromium's trace; `tdur` is its thread's processor time, in microseconds. */
+interface TraceEvent {
+  readonly name: string;
+  readonly pid: number;
+  readonly tid: number;
+  readonly tdur?: number;
+  readonly args?: { readonly name?: string };
 }
 
 /** Vitest's browser mode in one page of one Chromium, driven by puppeteer. */
@@ -30,9 +43,7 @@ class PuppeteerProvider implements BrowserProvider {
   }
 
   async collectedHeap(sessionId: string): Promise<number> {
-    const page = this.#pages.get(sessionId);
-    if (page === undefined) throw new Error('no page of that session');
-    const session = await page.createCDPSession();
+    const session = await this.#page(sessionId).createCDPSession();
     try {
       // What a finalizer lets go of is garbage of the next collection.
       for (let round = 0; round < 2; round++) await session.send('HeapProfiler.collectGarbage');
@@ -40,6 +51,30 @@ class PuppeteerProvider implements BrowserProvider {
     } finally {
       await session.detach();
     }
+  }
+
+  async recordTasks(sessionId: string): Promise<void> {
+    await this.#page(sessionId).tracing.start({ categories: ['toplevel', '__metadata'] });
+  }
+
+  async longestTask(sessionId: string): Promise<number> {
+    const trace = new TextDecoder().decode(await this.#page(sessionId).tracing.stop());
+    const { traceEvents: events } = JSON.parse(trace) as { traceEvents: readonly TraceEvent[] };
+    const thread = ({ pid, tid }: TraceEvent): string => `${pid} ${tid}`;
+    const main = new Set(
+      events.filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain').map(thread),
+    );
+    const tasks = events.filter((event) => event.name === 'ThreadControllerImpl::RunTask' && main.has(thread(event)));
+    // Without a time: those that were under way when the recording ended.
+    const times = tasks.flatMap(({ tdur }) => tdur ?? []);
+    if (times.length === 0) throw new Error(`no tasks among ${events.length} events of ${main.size} pages`);
+    return times.reduce((longest, time) => Math.max(longest, time)) / 1000;
+  }
+
+  #page(sessionId: string): Page {
+    const page = this.#pages.get(sessionId);
+    if (page === undefined) throw new Error('no page of that session');
+    return page;
   }
 
   async openPage(sessionId: string, url: string): Promise<void> {
@@ -68,6 +103,16 @@ export const takePageErrors = defineBrowserCommand(({ provider, sessionId }) =>
 export const collectedHeap = defineBrowserCommand(({ provider, sessionId }) => {
   if (!(provider instanceof PuppeteerProvider)) throw new Error("the heap is puppeteer's to ask for");
   return provider.collectedHeap(sessionId);
+});
+
+export const recordTasks = defineBrowserCommand(({ provider, sessionId }) => {
+  if (!(provider instanceof PuppeteerProvider)) throw new Error("tasks are puppeteer's to record");
+  return provider.recordTasks(sessionId);
+});
+
+export const longestTask = defineBrowserCommand(({ provider, sessionId }) => {
+  if (!(provider instanceof PuppeteerProvider)) throw new Error("tasks are puppeteer's to record");
+  return provider.longestTask(sessionId);
 });
 
 export function puppeteerProvider(): BrowserProviderOption {
