@@ -45,7 +45,8 @@ export function checkFits(device: GPUDevice, name: string, bytes: number): void 
   }
 }
 
-function checkGpuDevice(device: unknown): void {
+/** Refuses what is no device. */
+export function checkDevice(device: unknown): void {
   if (typeof device !== 'object' || device === null || !('queue' in device)) {
     throw invalid('device', device, 'it must be a GPUDevice');
   }
@@ -56,7 +57,7 @@ function checkGpuDevice(device: unknown): void {
  * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED beyond the device's `maxBufferSize`
  */
 export function upload(device: GPUDevice, tensor: HostTensor): GpuTensor {
-  checkGpuDevice(device);
+  checkDevice(device);
   const { shape, data } = checkHostTensor('tensor', tensor, undefined);
   checkFits(device, 'the tensor', data.byteLength);
   const buffer = bufferFrom(device, `conv-transpose2d tensor ${shape.join('×')}`, tensorUsage(), bytesOf(data));
@@ -77,7 +78,7 @@ export function emptyTensor(device: GPUDevice, shape: readonly number[], dtype: 
  * @throws ConvTranspose2dError INVALID_ARGUMENT, GPU_ERROR, OUT_OF_MEMORY or DEVICE_LOST
  */
 export async function download(device: GPUDevice, tensor: GpuTensor): Promise<HostTensor> {
-  checkGpuDevice(device);
+  checkDevice(device);
   const { buffer, offset, dtype, shape } = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
   const size = tensorBytes(shape, dtype);
   if (size === 0) return hostTensor(shape, dtype, new ArrayBuffer(0));

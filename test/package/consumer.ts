@@ -29,6 +29,7 @@ import {
   fromTensorFlow,
   fromWebNN,
 } from 'webgpu-conv-transpose2d/frameworks';
+import { imageToTensor, tensorToCanvas, tensorToTexture, textureToTensor } from 'webgpu-conv-transpose2d/image';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
 import { readSafetensors, type Checkpoint, type CheckpointTensor } from 'webgpu-conv-transpose2d/weights';
 
@@ -84,6 +85,18 @@ export async function checkpoint(file: File, conv: ConvTranspose2d): Promise<Che
   const read: Checkpoint = await readSafetensors(file, { signal: AbortSignal.timeout(1000) });
   conv.loadStateDict(read.stateDict('decoder.0', 'float16'));
   return read.tensors.get('decoder.1.weight');
+}
+
+export function picture(
+  gpu: GPUDevice,
+  video: HTMLVideoElement,
+  canvas: OffscreenCanvas,
+  texture: GPUTexture,
+): GpuTensor {
+  const frame: GpuTensor = imageToTensor(gpu, video, { channels: 3, mean: 0.5, std: [0.5, 0.5, 0.5] });
+  tensorToCanvas(gpu, frame, canvas, { layout: 'NCHW', colorSpace: 'display-p3' });
+  tensorToTexture(gpu, frame, texture);
+  return textureToTensor(gpu, texture, { output: frame });
 }
 
 export function explain(

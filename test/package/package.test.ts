@@ -147,12 +147,15 @@ describe.each([
   ['ConvTranspose2d', '', 38_500],
   ['outputShape', '', 3_100],
   ['requestDevice', '', 1_600],
-  ['upload, download', '', 3_100],
+  ['upload, download', '', 3_400],
   ['bilinearWeight, icnrWeight', '', 1_900],
   ['convTranspose2dReference', '/reference', 1_800],
   ['fromOnnx', '/frameworks', 2_200],
   ['*', '/frameworks', 4_300],
   ['readSafetensors', '/weights', 3_100],
+  ['imageToTensor', '/image', 4_000],
+  ['tensorToCanvas', '/image', 4_000],
+  ['*', '/image', 5_000],
 ])('shaken: %s of webgpu-conv-transpose2d%s', (names, entry, most) => {
   test(`at most ${String(most)} bytes`, async () => {
     const what = names === '*' ? '*' : `{ ${names} }`;

@@ -4,7 +4,6 @@ import { findBrowser } from '../../scripts/browser.mjs';
 const flags: readonly string[] = [
   '--no-sandbox',
   '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
   // Neither timers nor WebGPU may be throttled in a page that nobody looks at.
   '--disable-background-timer-throttling',
   '--disable-renderer-backgrounding',
@@ -18,17 +17,29 @@ const flags: readonly string[] = [
 ];
 
 /**
+ * SwiftShader for WebGPU, and for what composes pages: a WebGPU canvas is shared between the two, and where they differ its
+ * first texture costs the page its GPU.
+ */
+const software: readonly string[] = [
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-vulkan=swiftshader',
+  '--use-angle=swiftshader',
+];
+
+/**
  * Headless Chromium with WebGPU on SwiftShader, in a new, empty profile that puppeteer removes again.
  * `CONV_TRANSPOSE2D_BROWSER_ARGS` (separated by spaces) adds flags, as in `--use-webgpu-adapter=default` for a real GPU.
  */
 export async function launchChromium(options: LaunchOptions = {}): Promise<Browser> {
   const extra = process.env['CONV_TRANSPOSE2D_BROWSER_ARGS']?.split(' ').filter(Boolean) ?? [];
+  const hasAdapter = extra.some((flag) => flag.startsWith('--use-webgpu-adapter='));
   return puppeteer.launch({
     headless: true,
     executablePath: await findBrowser(),
     protocolTimeout: 600_000,
     ...options,
-    args: [...flags, ...extra, ...(options.args ?? [])],
+    args: [...flags, ...(hasAdapter ? [] : software), ...extra, ...(options.args ?? [])],
   });
 }
 

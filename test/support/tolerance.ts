@@ -96,6 +96,22 @@ export function boundsOf(problem: Problem, judgement: Omit<Judgement, 'lane'> = 
   });
 }
 
+/**
+ * How far an element may be from (pixel − mean) / std, for a pixel given in full: WGSL reads a unorm within 1 ULP, rounds the
+ * difference once and divides within 2.5 ULP; a luma takes three products and two sums of constants that are rounded. To
+ * float16, pack2x16float may round either way.
+ */
+export function elementBound(pixel: number, mean: number, std: number, dtype: DType = 'float32'): number {
+  const size = (Math.abs(pixel) + Math.abs(mean)) / Math.abs(std);
+  const bound = 16 * U32 * size + TINY32;
+  return dtype === 'float16' ? bound + 2 * U16 * (size + bound) + TINY16 : bound;
+}
+
+/** How far a stored byte may be from 255 · (element · std + mean), clamped: rounded, within 0.6 ULP as Direct3D has it. */
+export function byteBound(element: number, mean: number, std: number): number {
+  return 0.6 + 255 * 4 * U32 * (Math.abs(element * std) + Math.abs(mean));
+}
+
 /** How far a source says that results may be from its number. */
 function sourceSlack(tolerance: SourceTolerance | null, expected: number): number {
   if (tolerance === null) return 0;

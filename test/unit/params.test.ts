@@ -1,6 +1,8 @@
 // The structs that TypeScript writes byte by byte, against the shaders' own declarations.
 import { expect, test, vi } from 'vitest';
 import { makeShaderDataDefinitions, type StructDefinition } from 'webgpu-utils';
+import { paramBytes } from '../../src/image/gpu.ts';
+import { pixelsOf } from '../../src/image/options.ts';
 import { PARAMS_SIZE, paramOffsets, residuesSize } from '../../src/webgpu/params.ts';
 import { resolveOptions } from '../../src/options.ts';
 import { planLayer } from '../../src/plan.ts';
@@ -22,7 +24,7 @@ const offsetsOf = ({ fields }: StructDefinition): Record<string, number> =>
   Object.fromEntries(Object.entries(fields).map(([name, { offset }]) => [name, offset]));
 
 test('the kernels are found', () => {
-  expect(shaders.length).toBe(6);
+  expect(shaders.length).toBe(8);
   expect(kernels.map(({ shader }) => shader)).toEqual([
     'all_phases_registers.wgsl',
     'direct.wgsl',
@@ -40,4 +42,25 @@ test.each(kernels)('$shader: Params and Residue', ({ structs: { Params, Residue 
   expect(residuesSize(part!.problem)).toBe((2 + 3) * Residue!.size);
   const words = ['taps', 'first_tap', 'first_input', 'positions', 'ranked'];
   expect(offsetsOf(Residue!)).toEqual(Object.fromEntries(words.map((name, at) => [name, 4 * at])));
+});
+
+test.each(['image_to_tensor.wgsl', 'tensor_to_image.wgsl'])('%s: Params', (shader) => {
+  const { Params } = shaders.find((other) => other.shader === shader)!.structs;
+  const options = { mean: [0.5, 1.5, 2.5], std: [3.5, 4.5, 5.5] };
+  const bytes = paramBytes(pixelsOf([2, 3, 5, 7], 1, options));
+  expect(bytes.byteLength).toBe(Params!.size);
+  const view = new DataView(bytes);
+  const { mean, deviation, ...counts } = offsetsOf(Params!);
+  const floats = (at: number): number[] => [0, 1, 2, 3].map((i) => view.getFloat32(at + 4 * i, true));
+  expect(floats(mean!)).toEqual([0.5, 1.5, 2.5, 0]);
+  expect(floats(deviation!)).toEqual([3.5, 4.5, 5.5, 1]);
+  expect(view.getUint32(counts['size']! + 4, true)).toBe(7);
+  expect(Object.fromEntries(Object.entries(counts).map(([name, at]) => [name, view.getUint32(at, true)]))).toEqual({
+    size: 5,
+    channels: 3,
+    channel_stride: 35,
+    row_stride: 7,
+    column_stride: 1,
+    base: 105,
+  });
 });

@@ -1,0 +1,127 @@
+/** Pipelines and parameters of the picture shaders, kept per device. */
+import imageToTensorCode from '../../shaders/image_to_tensor.wgsl?raw';
+import tensorToImageCode from '../../shaders/tensor_to_image.wgsl?raw';
+import { ConvTranspose2dError } from '../errors.ts';
+import type { GpuTensor } from '../types.ts';
+import { tensorBytes } from '../webgpu/buffers.ts';
+import type { Pixels } from './options.ts';
+
+/** Invocations of a workgroup of `image_to_tensor.wgsl`. */
+export const WORKGROUP_SIZE = 64;
+
+interface DeviceCache {
+  readonly pipelines: Map<string, GPUComputePipeline | GPURenderPipeline>;
+  readonly params: Map<string, GPUBuffer>;
+}
+const caches = new WeakMap<GPUDevice, DeviceCache>();
+
+function cacheOf(device: GPUDevice): DeviceCache {
+  let cache = caches.get(device);
+  if (cache === undefined) caches.set(device, (cache = { pipelines: new Map(), params: new Map() }));
+  return cache;
+}
+
+/** The pipeline of a key, compiled when it is first asked for. */
+function pipeline<P extends GPUComputePipeline | GPURenderPipeline>(device: GPUDevice, key: string, make: () => P): P {
+  const { pipelines } = cacheOf(device);
+  const known = pipelines.get(key) as P | undefined;
+  if (known !== undefined) return known;
+  const made = make();
+  pipelines.set(key, made);
+  return made;
+}
+
+/** Texture → tensor. */
+export function toTensorPipeline(device: GPUDevice, halves: boolean): GPUComputePipeline {
+  return pipeline(device, `tensor ${halves}`, () =>
+    device.createComputePipeline({
+      label: 'image to tensor',
+      layout: 'auto',
+      compute: {
+        module: device.createShaderModule({ label: 'image to tensor', code: imageToTensorCode }),
+        entryPoint: 'main',
+        constants: { WORKGROUP_SIZE, HALVES: Number(halves) },
+      },
+    }),
+  );
+}
+
+/** Tensor → texture of that format. */
+export function toTexturePipeline(
+  device: GPUDevice,
+  format: GPUTextureFormat,
+  halves: boolean,
+  premultiplied: boolean,
+): GPURenderPipeline {
+  return pipeline(device, `${format} ${halves} ${premultiplied}`, () => {
+    const module = device.createShaderModule({ label: 'tensor to image', code: tensorToImageCode });
+    return device.createRenderPipeline({
+      label: 'tensor to image',
+      layout: 'auto',
+      vertex: { module, entryPoint: 'cover' },
+      fragment: {
+        module,
+        entryPoint: 'color',
+        constants: { HALVES: Number(halves), PREMULTIPLIED: Number(premultiplied) },
+        targets: [{ format }],
+      },
+    });
+  });
+}
+
+/** The bytes of the shaders' `Params`. */
+export function paramBytes(pixels: Pixels): ArrayBuffer {
+  const bytes = new ArrayBuffer(64);
+  new Float32Array(bytes).set([...pixels.mean, ...pixels.deviation]);
+  const { height, width, channels, channelStride, rowStride, columnStride, base } = pixels;
+  new Uint32Array(bytes).set([height, width, channels, channelStride, rowStride, columnStride, base], 8);
+  return bytes;
+}
+
+/** Sets of parameters that a device keeps; more are made anew. */
+const MOST_PARAMS = 64;
+
+/** A buffer with the shaders' `Params`: never written again, so that calls may be recorded in any order. */
+export function paramsBuffer(device: GPUDevice, pixels: Pixels): GPUBuffer {
+  const { params } = cacheOf(device);
+  const key = Object.values(pixels).join(' ');
+  const known = params.get(key);
+  if (known !== undefined) return known;
+  const bytes = new Uint8Array(paramBytes(pixels));
+  const usage = GPUBufferUsage.UNIFORM;
+  const buffer = device.createBuffer({ label: 'image params', size: bytes.length, usage, mappedAtCreation: true });
+  new Uint8Array(buffer.getMappedRange()).set(bytes);
+  buffer.unmap();
+  // Not destroyed: what was recorded may yet be submitted.
+  if (params.size >= MOST_PARAMS) params.clear();
+  params.set(key, buffer);
+  return buffer;
+}
+
+/** The part of a tensor's buffer that is bound. @throws ConvTranspose2dError UNSUPPORTED beyond the device's limit */
+export function tensorBinding(
+  device: GPUDevice,
+  { buffer, offset, shape, dtype }: Required<GpuTensor>,
+): GPUBufferBinding {
+  const size = tensorBytes(shape, dtype);
+  const { maxStorageBufferBindingSize: most } = device.limits;
+  if (size > most) {
+    throw new ConvTranspose2dError('UNSUPPORTED', `the tensor takes ${size} bytes, the device binds ${most} at most`);
+  }
+  return { buffer, offset, size };
+}
+
+/** Records into the caller's encoder, or into one that is submitted at once. */
+export function record(
+  device: GPUDevice,
+  encoder: GPUCommandEncoder | undefined,
+  commands: (encoder: GPUCommandEncoder) => void,
+): void {
+  if (encoder !== undefined) {
+    commands(encoder);
+    return;
+  }
+  const own = device.createCommandEncoder({ label: 'image' });
+  commands(own);
+  device.queue.submit([own.finish()]);
+}

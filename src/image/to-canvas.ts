@@ -1,0 +1,51 @@
+import { invalid } from '../errors.ts';
+import type { GpuTensor } from '../types.ts';
+import { checkDevice, checkGpuTensor } from '../webgpu/buffers.ts';
+import { checkNames, pixelsOf } from './options.ts';
+import { tensorToTexture, toTextureOptionNames, type TensorToTextureOptions } from './to-texture.ts';
+
+/** How a tensor goes onto a canvas. */
+export interface TensorToCanvasOptions extends Omit<TensorToTextureOptions, 'premultipliedAlpha'> {
+  /** What the tensor's numbers are colours of. Default 'srgb'. */
+  colorSpace?: PredefinedColorSpace | undefined;
+}
+
+/** What a canvas was last configured with; doing so again for every frame would have it make new textures. */
+const configurations = new WeakMap<GPUCanvasContext, { device: GPUDevice; rest: string }>();
+
+/**
+ * Shows a tensor of shape (N, C, H, W) or (N, H, W, C), or without N, on a canvas, which takes its size: C = 1 as grey, 3 as
+ * RGB, 4 as RGBA with what is behind the canvas shining through. Values beyond 0 to 1 are clamped.
+ * @param canvas without a context, or with a WebGPU context, which this configures
+ * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED beyond the device's limit on bindings
+ */
+export function tensorToCanvas(
+  device: GPUDevice,
+  tensor: GpuTensor,
+  canvas: HTMLCanvasElement | OffscreenCanvas,
+  options: TensorToCanvasOptions = {},
+): void {
+  checkDevice(device);
+  checkNames(options, [...toTextureOptionNames.filter((name) => name !== 'premultipliedAlpha'), 'colorSpace']);
+  const { colorSpace = 'srgb', ...rest } = options;
+  const { shape } = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
+  const { width, height, channels } = pixelsOf(shape, options.index ?? 0, options);
+  const context = canvas.getContext('webgpu');
+  if (context === null) throw invalid('canvas', canvas, 'it has a context of another kind already');
+
+  // Setting a size clears a canvas, even the size that it has.
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  const premultipliedAlpha = channels === 4;
+  const configuration = {
+    format: navigator.gpu.getPreferredCanvasFormat(),
+    alphaMode: premultipliedAlpha ? 'premultiplied' : 'opaque',
+    colorSpace,
+  } as const;
+  const known = configurations.get(context);
+  if (known?.device !== device || known.rest !== JSON.stringify(configuration)) {
+    context.configure({ device, ...configuration });
+    configurations.set(context, { device, rest: JSON.stringify(configuration) });
+  }
+  tensorToTexture(device, tensor, context.getCurrentTexture(), { ...rest, premultipliedAlpha });
+}
