@@ -18,5 +18,6 @@ export function plainWords(error: unknown): string {
 
 export function duration(milliseconds: number): string {
   if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
-  return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
+  const digits = milliseconds < 1 ? 2 : milliseconds < 10 ? 1 : 0;
+  return `${milliseconds.toFixed(digits)} ms`;
 }

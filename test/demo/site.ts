@@ -48,7 +48,11 @@ export async function openSite(): Promise<Site> {
       const page = await browser.newPage();
       const errors = collectPageErrors(page);
       await page.setViewport({ width, height: 860, deviceScaleFactor: width < 500 ? 2 : 1 });
-      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+      await page.emulateMediaFeatures([
+        { name: 'prefers-color-scheme', value: scheme },
+        // A picture of the page shows what it comes to, not the way there.
+        { name: 'prefers-reduced-motion', value: 'reduce' },
+      ]);
       await prepare?.(page);
       await page.goto(base + search);
       return { page, errors };

@@ -9,12 +9,12 @@ export function explain(root: HTMLElement, id: KernelId, layer: UpsampleLayer, i
   const { about, source } = KERNELS[id];
   const overlap =
     kernel > stride ? 'so they overlap, and where they do, they are added' : 'so they touch and never overlap';
-  const sides = (count: number, what: string): string => (count === 1 ? `One ${what} is` : `${count} ${what}s are`);
+  const cut = crop === 1 ? 'One row or column is' : `${crop} rows or columns are`;
   const words = [
     `Each input pixel is multiplied by a patch of ${kernel} × ${kernel} weights (the kernel).`,
     about,
     `The patches are laid down ${stride} pixels apart (the stride), ${overlap}.`,
-    crop === 0 ? '' : `${sides(crop, 'row or column')} cut off on every side (the padding).`,
+    crop === 0 ? '' : `${cut} cut off on every side (the padding).`,
     'Red, green and blue are enlarged each on its own (the groups).',
     halo === 0
       ? ''
@@ -34,13 +34,11 @@ const isNegative = ({ weight }: UpsampleLayer): boolean =>
   Array.prototype.some.call(weight.data, (value: number) => value < 0);
 
 function code(id: KernelId, { kernel, stride, crop }: UpsampleLayer, { width, height }: Size, source: string): string {
-  const weight =
-    id === 'bilinear'
-      ? `bilinearWeight(3, ${kernel})`
-      : `{ shape: [3, 1, ${kernel}, ${kernel}], data } /* ${source} */`;
+  const weight = id === 'bilinear' ? `bilinearWeight(3, ${kernel})` : `{ shape: [3, 1, ${kernel}, ${kernel}], data }`;
   const padding = crop === 0 ? '' : ` padding: ${crop},`;
+  const origin = id === 'bilinear' ? '' : `// data: ${source}\n`;
   return (
-    `const layer = new ConvTranspose2d(3, 3, ${kernel}, { stride: ${stride},${padding} groups: 3, bias: false });\n` +
+    `${origin}const layer = new ConvTranspose2d(3, 3, ${kernel}, { stride: ${stride},${padding} groups: 3, bias: false });\n` +
     `layer.loadStateDict({ weight: ${weight} });\n` +
     'const output = await layer.forward(input);\n' +
     `// (1, 3, ${height}, ${width}) → (1, 3, ${stride * height}, ${stride * width})`

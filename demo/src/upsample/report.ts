@@ -56,14 +56,12 @@ export class Report {
     this.#figure('device', name, note);
   }
 
-  sizes(picture: Size, input: Size, result: Size): void {
+  sizes(picture: Size, input: Size, result: Size, why: string): void {
     const shrunk = input.width < picture.width;
     this.#figure(
       'size',
       `${pixels(input)} → ${pixels(result)}`,
-      shrunk
-        ? `The picture has ${pixels(picture)} pixels. It was reduced first: the result would not fit in a page.`
-        : '',
+      shrunk ? `The original has ${pixels(picture)} pixels. It was reduced first: ${why}.` : '',
     );
   }
 

@@ -173,7 +173,7 @@ class UpsampleView {
     this.#shown = picture;
     this.#compare.show(result, before, result, !isNew);
     if (isNew && this.#given === this.#sample) this.#compare.closeUp(scale);
-    this.#report.sizes(picture, before, result);
+    this.#report.sizes(picture, before, result, 'the result would not fit in a page');
     explain(this.#root, this.#settings.kernel, layer, before);
     return result;
   }
@@ -186,7 +186,7 @@ class UpsampleView {
       const { before, after } = frame;
       if (first) {
         const { videoWidth: width, videoHeight: height } = playing.video;
-        this.#report.sizes({ width, height }, before, after);
+        this.#report.sizes({ width, height }, before, after, 'so are all frames, that there be many in a second');
         explain(this.#root, this.#settings.kernel, layer, before);
       }
       this.#compare.show(after, before, after, !first || this.#shown === playing);

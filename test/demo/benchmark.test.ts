@@ -1,0 +1,242 @@
+/** The benchmark as a visitor uses it; what it measures and hands out is compared with the layers and the reference. */
+import { readFile } from 'node:fs/promises';
+import type { Page } from 'puppeteer';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
+import { makeProblem, usefulFlops, type Layer } from '../../bench/layer.ts';
+import { checkSamples, outputAt } from '../../demo/src/benchmark/check.ts';
+import { describeLayer, LAYERS, select } from '../../demo/src/benchmark/layers.ts';
+import { speedup, type Row } from '../../demo/src/benchmark/rows.ts';
+import { boundsOf } from '../support/tolerance.ts';
+import {
+  expectAccessible,
+  expectFits,
+  expectResponsive,
+  LOOKS,
+  openSite,
+  type Site,
+  type VisitOptions,
+} from './site.ts';
+
+const SMALL: readonly Layer[] = [
+  ...select('few').map((layer): Layer => ({ ...layer, input: [1, layer.input[1], 5, 6] })),
+  ...LAYERS.filter(({ name }) => /vae|dilated|hifigan|batch8/.test(name)).map((layer): Layer => ({
+    ...layer,
+    input: [layer.input[0], layer.input[1], layer.input[2] === 1 ? 1 : 4, 5],
+  })),
+];
+
+describe.each(SMALL.map((layer) => [layer.name, layer] as const))('the check of %s', (_, layer) => {
+  const problem = makeProblem(layer);
+  const given = {
+    input: { shape: layer.input, data: problem.input },
+    weight: { shape: problem.weightShape, data: problem.weight },
+    options: { ...layer },
+  };
+  const { stride, padding, outputPadding, groups, dilation } = layer;
+  const options = { stride, padding, outputPadding, groups, dilation };
+  const { data, shape } = convTranspose2dReference(given.input, given.weight, null, options);
+
+  test('computes every output as the reference does', () => {
+    expect(shape).toEqual(problem.outputShape);
+    const bounds = boundsOf({ ...given, options });
+    data.forEach((value, i) => {
+      const one = outputAt(problem, i);
+      // Both add the same products in float64, in another order.
+      expect(Math.abs(one.value - value)).toBeLessThanOrEqual(1e-12);
+      expect(one.bound).toBeLessThanOrEqual(bounds[i]! * (1 + 1e-9));
+    });
+  });
+
+  test('lets a right result pass and finds a wrong one', () => {
+    const result = Float32Array.from(data);
+    expect(checkSamples(problem, { shape, data: result }).right).toBe(true);
+    expect(checkSamples(problem, { shape, data: result.map((value) => value + 1e-3) })).toMatchObject({ right: false });
+    expect(checkSamples(problem, { shape, data: result.fill(NaN) })).toMatchObject({ right: false });
+    expect(checkSamples(problem, { shape: [1, ...shape], data: result })).toMatchObject({ right: false });
+  });
+});
+
+test('a layer is told in words', () => {
+  expect(describeLayer(LAYERS.find(({ name }) => name === 'batch8')!)).toBe(
+    '8 at a time, 64 channels of 16 × 16 → 32, kernel 4 × 4, stride 2',
+  );
+  expect(describeLayer(LAYERS.find(({ name }) => name === 'dilated')!)).toContain('stride 1, dilation 2');
+  expect(describeLayer(LAYERS.find(({ name }) => name === 'hifigan-x8')!)).toContain('stride 1 × 8');
+});
+
+test('the mean is over the layers that ran on both', () => {
+  const row = (layer: string, device: 'gpu' | 'cpu', medianMs: number): Row => ({
+    layer,
+    device,
+    adapter: device,
+    measured: { medianMs, minMs: 0, maxMs: 0, gflops: 0, samples: 1, repeats: 1, largest: 0, right: true },
+  });
+  expect(speedup([row('a', 'gpu', 1), row('b', 'cpu', 1)])).toBeUndefined();
+  const rows = [row('a', 'gpu', 1), row('a', 'cpu', 2), row('b', 'gpu', 1), row('b', 'cpu', 8), row('c', 'cpu', 5)];
+  expect(speedup(rows)).toBeCloseTo(4);
+});
+
+describe('the page', () => {
+  let site: Site;
+  let page: Page;
+  let errors: string[];
+
+  beforeAll(async () => {
+    site = await openSite();
+    await site.browser.defaultBrowserContext().setPermission(
+      new URL(site.address).origin,
+      ...(['clipboard-read', 'clipboard-write'] as const).map((name) => ({
+        permission: { name },
+        state: 'granted' as const,
+      })),
+    );
+  });
+
+  afterAll(() => site.close());
+
+  afterEach(async () => {
+    await page.close();
+    expect(errors).toEqual([]);
+  });
+
+  async function open(search: string, options?: VisitOptions): Promise<void> {
+    ({ page, errors } = await site.visit(`?view=benchmark${search}`, options));
+    await page.waitForFunction(() => !['', '…'].includes(document.querySelector('#adapter')?.textContent ?? ''));
+  }
+
+  const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
+
+  const said = (start: string): Promise<unknown> =>
+    page.waitForFunction(
+      (start) => document.querySelector('.status')!.textContent.startsWith(start),
+      { timeout: 150_000 },
+      start,
+    );
+
+  async function measure(): Promise<void> {
+    await page.click('.start');
+    await said('Done');
+  }
+
+  interface HandedOut {
+    readonly library: string;
+    readonly rows: (Layer & { device: string; adapter: string; medianMs: number; gflops: number; right: boolean })[];
+  }
+
+  /** What is shown must be what is handed out, and right. */
+  function expectRows(json: string, layers: readonly Layer[], devices: readonly string[]): HandedOut {
+    const handed = JSON.parse(json) as HandedOut;
+    expect(handed.rows.map(({ name, device }) => `${name} ${device}`)).toEqual(
+      layers.flatMap(({ name }) => devices.map((device) => `${name} ${device}`)),
+    );
+    for (const row of handed.rows) {
+      const layer = layers.find(({ name }) => name === row.name)!;
+      expect(row).toMatchObject({ ...layer, right: true });
+      expect(row.medianMs).toBeGreaterThan(0);
+      expect(row.gflops).toBeCloseTo(usefulFlops(layer) / row.medianMs / 1e6, 6);
+    }
+    return handed;
+  }
+
+  test('the four small layers run on the GPU that was asked for, and the rows can be copied', async () => {
+    await open('&device=webgpu&layers=few');
+    await measure();
+    expect(await text('#right')).toBe('4 of 4');
+    await page.click('.copy');
+    await page.waitForFunction(() => document.querySelector('#hand-out-note')!.textContent === 'Copied: 4 rows.');
+    await page.bringToFront();
+    const { library, rows } = expectRows(await page.evaluate(() => navigator.clipboard.readText()), select('few'), [
+      'gpu',
+    ]);
+    const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+    expect(library).toBe(`webgpu-conv-transpose2d ${version}`);
+    for (const { name, adapter, medianMs } of rows) {
+      expect(adapter).toBe(await text('#adapter'));
+      const shown = await page.$eval(
+        `[data-layer=${name}] [data-device=gpu] .time`,
+        (element) => (element as HTMLDataElement).value,
+      );
+      expect(Number(shown)).toBe(medianMs);
+    }
+  });
+
+  test('all layers run on the CPU where there is no hardware GPU, and the rows can be downloaded', async () => {
+    await open('');
+    expect(await text('#adapter')).toBe('None');
+    expect(await text('#adapter-note')).toContain('No hardware GPU can be used here');
+    await measure();
+    const json = await page.evaluate(async () => {
+      const saved = new Promise<Blob>((resolve) => {
+        const original = URL.createObjectURL.bind(URL);
+        URL.createObjectURL = (blob: Blob) => {
+          resolve(blob);
+          return original(blob);
+        };
+      });
+      document.querySelector<HTMLButtonElement>('.download')!.click();
+      return (await saved).text();
+    });
+    expect(LAYERS).toHaveLength(16);
+    expectRows(json, LAYERS, ['cpu']);
+    const longest = await page.$$eval(
+      '.bar',
+      (bars) => bars.filter((bar) => (bar as HTMLElement).style.getPropertyValue('--part') === '1').length,
+    );
+    expect(longest).toBe(1);
+  });
+
+  test('a measurement can be cancelled, and another begun', async () => {
+    await open('&device=cpu');
+    await page.click('.start');
+    await page.waitForFunction(() => document.querySelector('.time[value]'));
+    await page.click('.cancel');
+    await said('Cancelled');
+    const rows = await page.$$eval('.time[value]', (times) => times.length);
+    expect(rows).toBeGreaterThan(0);
+    expect(rows).toBeLessThan(16);
+    await page.click('input[name=layers][value=few]');
+    expect(new URL(page.url()).search).toBe('?view=benchmark&device=cpu&layers=few');
+    await measure();
+    expect(await text('#right')).toBe('4 of 4');
+  });
+
+  test('a GPU that is lost is told, and the measurement goes on', async () => {
+    await open('&device=webgpu&layers=few', {
+      prepare: (fresh) =>
+        fresh.evaluateOnNewDocument(() => {
+          const requestAdapter = navigator.gpu.requestAdapter.bind(navigator.gpu);
+          navigator.gpu.requestAdapter = async (options) => {
+            const adapter = (await requestAdapter(options))!;
+            const requestDevice = adapter.requestDevice.bind(adapter);
+            adapter.requestDevice = async (descriptor) => {
+              const device = await requestDevice(descriptor);
+              window.addEventListener('take-gpu', () => {
+                device.destroy();
+              });
+              return device;
+            };
+            return adapter;
+          };
+        }),
+    });
+    await page.click('.start');
+    await page.waitForFunction(() => document.querySelector('.time[value]'));
+    await page.evaluate(() => window.dispatchEvent(new Event('take-gpu')));
+    await said('Done');
+    expect(await text('#problem p')).toContain('The GPU was taken away');
+    expect(await text('#right')).toBe('4 of 4');
+  });
+
+  test.each(['cpu', 'webgpu'])('the page answers all the time while it measures on %s', async (device) => {
+    await open(`&device=${device}&layers=few`);
+    await expectResponsive(page, measure);
+  });
+
+  test.each(LOOKS)('at %i pixels, %s, everything fits and can be used by everyone', async (width, scheme) => {
+    await open('&device=cpu&layers=few', { width, scheme });
+    await measure();
+    await expectFits(page, `benchmark-${width}-${scheme}`);
+    await expectAccessible(page);
+  });
+});
