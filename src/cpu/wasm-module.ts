@@ -82,8 +82,8 @@ export type RowKernel = (
   resultStride: number,
 ) => void;
 
-const bytes = ({ base64 }: WasmBinary): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+const bytes = ({ hex }: WasmBinary): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from({ length: hex.length / 2 }, (_, at) => parseInt(hex.slice(2 * at, 2 * at + 2), 16));
 
 /** The best module that this engine takes; undefined without SIMD. */
 export function wasmVariant(): WasmVariant | undefined {
