@@ -15,6 +15,13 @@ export interface KernelChoice {
   readonly constants: Readonly<Record<string, number>>;
   /** In a line; the plan folds them into a grid. */
   readonly workgroups: number;
+  /** Of the kernels in registers: what their inputs and their weights take as texels. */
+  readonly texels?: Texels;
+}
+
+export interface Texels {
+  readonly input: number;
+  readonly weight: number;
 }
 
 /** Chooses by shape, layout and the kind of adapter. */
@@ -28,32 +35,40 @@ export function chooseKernel(problem: Problem, capabilities: Capabilities): Kern
 
 /** What an invocation of the kernels in registers computes: positions × vec4s of columns. */
 export interface RegisterTile {
-  readonly positions: 1 | 4 | 8;
-  readonly vectors: 1 | 2 | 3 | 4;
+  readonly positions: 1 | 4 | 8 | 12 | 16;
+  readonly vectors: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
   /** Neighbouring invocations take turns at that many runs of positions. */
   readonly lanes: number;
   /** Invocations in a workgroup; 8 unless told, as few as keep an emulated GPU's threads busy. */
   readonly workgroup?: number;
 }
-const REGISTER_TILES: readonly RegisterTile[] = ([8, 4, 1] as const).flatMap((positions) =>
-  ([4, 3, 2, 1] as const).flatMap((vectors) => [4, 1].map((lanes) => ({ positions, vectors, lanes }))),
+const REGISTER_TILES: readonly RegisterTile[] = ([16, 12, 8, 4, 1] as const).flatMap((positions) =>
+  ([8, 6, 4, 3, 2, 1] as const).flatMap((vectors) => [4, 1].map((lanes) => ({ positions, vectors, lanes }))),
 );
-/** Of an emulated GPU, in multiplications: a load from anywhere; an invocation's start; storing one output. */
-const LOAD = 4;
-const START = 1000;
+/** Of an emulated GPU, in multiplications: a texel from anywhere; an invocation's start; storing one output. */
+const LOAD = 24;
+const START = 2000;
 const STORE = 30;
 /** Workgroups that keep every core of a CPU busy. */
 const SOME_WORKGROUPS = 16;
+/** What fits a texture of every device, 4096 in a line. */
+const MOST_TEXELS = 2 ** 24;
 
-type Costed = KernelChoice & { readonly cost: number };
+type Costed = KernelChoice & { readonly cost: number; readonly texels: Texels };
 
 /** The kernel and tile that cost least, by a count of loads, multiplications and stores; unused parts of tiles count too. */
 function softwareKernel(problem: Problem): KernelChoice {
-  return REGISTER_TILES.flatMap((tile) => {
-    const all = allPhasesRegisters(problem, tile);
-    return all === undefined ? [phaseRegisters(problem, tile)] : [phaseRegisters(problem, tile), all];
-  }).reduce((best, choice) => (choice.cost < best.cost ? choice : best));
+  const choices = REGISTER_TILES.flatMap((tile) => [phaseRegisters(problem, tile), allPhasesRegisters(problem, tile)]);
+  return cheapest(choices) ?? direct(problem, 'more than a texture holds');
 }
+
+/** Of those that are possible. */
+function cheapest(choices: readonly (Costed | undefined)[]): Costed | undefined {
+  const possible = choices.filter((choice) => choice !== undefined && fits(choice));
+  return possible.reduce((best, choice) => (choice!.cost < best!.cost ? choice : best), possible[0]);
+}
+
+const fits = ({ texels }: Costed): boolean => Math.max(texels.input, texels.weight) <= MOST_TEXELS;
 
 /** A phase at a time: positions × output channels in registers. */
 export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed {
@@ -67,6 +82,7 @@ export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed {
     columns: outChannels,
     phases,
     taps: (taps(rows) * taps(columns)) / phases,
+    weightTaps: rows.kernel * columns.kernel,
   });
 }
 
@@ -82,6 +98,7 @@ export function allPhasesRegisters(problem: Problem, tile: RegisterTile): Costed
     columns: rows.residues.length * columns.residues.length * outChannels,
     phases: 1,
     taps: rows.residues[0]!.taps * columns.residues[0]!.taps,
+    weightTaps: rows.residues[0]!.taps * columns.residues[0]!.taps,
   });
 }
 
@@ -93,20 +110,35 @@ interface RegisterWork {
   readonly phases: number;
   /** Of a phase, on average. */
   readonly taps: number;
+  /** For which weights are laid out. */
+  readonly weightTaps: number;
 }
 
-function registers({ batch, groups, inChannels }: Problem, tile: RegisterTile, work: RegisterWork): Costed {
+function registers(problem: Problem, tile: RegisterTile, work: RegisterWork): Costed {
+  const { batch, groups, inChannels } = problem;
   const { positions, vectors, lanes, workgroup = 8 } = tile;
   const blocks = Math.ceil(work.positions / (lanes * positions)) * Math.ceil(work.columns / (4 * vectors));
   const invocations = lanes * blocks * work.phases * groups * batch;
   const workgroups = Math.ceil(invocations / workgroup);
-  const round = LOAD * (positions + 4 * vectors) + positions * 4 * vectors;
-  const each = START + STORE * positions * 4 * vectors + round * work.taps * inChannels;
+  // Four input channels a round.
+  const quads = Math.ceil(inChannels / 4);
+  const round = LOAD * (positions + 4 * vectors) + 16 * positions * vectors;
+  const each = START + STORE * positions * 4 * vectors + round * work.taps * quads;
   return {
     kernel: work.kernel,
     reason: `in registers, ${positions} positions × ${4 * vectors} ${work.what} an invocation`,
-    constants: { WORKGROUP_SIZE: workgroup, LANES: lanes, POSITIONS: positions, VECTORS: vectors },
+    constants: {
+      WORKGROUP_SIZE: workgroup,
+      LANES: lanes,
+      POSITIONS: positions,
+      VECTORS: vectors,
+      ALL_PHASES: Number(work.kernel === 'all-phases-registers'),
+    },
     workgroups,
+    texels: {
+      input: batch * groups * quads * problem.rows.input * problem.columns.input + 1,
+      weight: Math.max(1, groups * work.weightTaps * 4 * quads * Math.ceil(work.columns / 4)),
+    },
     cost: Math.max(workgroups, SOME_WORKGROUPS) * each,
   };
 }
@@ -138,7 +170,8 @@ function hardwareKernel(problem: Problem): KernelChoice {
     const tile = { positions: 4, lanes: 32, workgroup: 64 } as const;
     const phases = rows.residues.length * columns.residues.length;
     const all = allPhasesRegisters(problem, { ...tile, vectors: vectors(outChannels * phases) });
-    return all ?? phaseRegisters(problem, { ...tile, vectors: vectors(outChannels) });
+    const narrow = all ?? phaseRegisters(problem, { ...tile, vectors: vectors(outChannels) });
+    return fits(narrow) ? narrow : direct(problem, 'more than a texture holds');
   }
   const wide = phaseGemm(problem, WIDE);
   return wide.workgroups >= MANY_WORKGROUPS && outChannels >= 32 ? wide : phaseGemm(problem, SMALL);

@@ -102,6 +102,8 @@ export interface LayerPlan {
   readonly compress: readonly Range[];
   /** The invocations of those passes. */
   readonly convertDispatch: (elements: number) => Dispatch['workgroups'];
+  /** The invocations that write texels. */
+  readonly texelDispatch: (texels: number) => Dispatch['workgroups'];
 }
 
 export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
@@ -135,6 +137,12 @@ export function fold(workgroups: number, perDimension: number): [number, number,
 
 /** Invocations in a workgroup of the passes that convert or permute elements. */
 export const CONVERT_WORKGROUP = 64;
+
+/** Texels in a line of the textures that kernels in registers read: `place` in the shaders. */
+export const TEXELS_IN_LINE = 4096;
+
+/** Bytes of a texture that holds so many texels of four float32, in whole lines. */
+export const textureBytes = (texels: number): number => 16 * roundUp(texels, TEXELS_IN_LINE);
 
 /** A cut of the whole: ranges [from, count) of each dimension. */
 interface Cut {
@@ -197,7 +205,6 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
   }
 
   const element = bytesPerElement(spec.dtype);
-  const scratch = storage === 'expanded' ? 4 * (inputElements + outputElements) : 0;
   const { limits } = capabilities;
   refuseBeyond(limits.maxBufferSize, 'buffers', {
     input: inputElements * element,
@@ -215,9 +222,13 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
   const outer = { spec, input, output, rows, columns, storage, capabilities };
   const phases = phasesOf(rows, columns);
   const parts = cuts.map((cut) => plannedPart(outer, cut));
+  const texels = Math.max(0, ...parts.map(({ choice }) => choice.texels?.input ?? 0));
+  const scratch = (storage === 'expanded' ? 4 * (inputElements + outputElements) : 0) + textureBytes(texels);
   const { choice } = plannedPart(outer, cuts[0] ?? wholeCut(spec, input, output));
   const convertDispatch = (elements: number): Dispatch['workgroups'] =>
     fold(Math.ceil(Math.ceil(elements / 2) / CONVERT_WORKGROUP), limits.maxComputeWorkgroupsPerDimension);
+  const texelDispatch = (texels: number): Dispatch['workgroups'] =>
+    fold(Math.ceil(texels / CONVERT_WORKGROUP), limits.maxComputeWorkgroupsPerDimension);
   const pieces = (elements: number): Range[] => (storage === 'expanded' ? linearPieces(elements, limits) : []);
   const expand = pieces(inputElements);
   const compress = pieces(outputElements);
@@ -230,7 +241,10 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
     phases,
     dispatches: [
       ...expand.map((piece) => ({ kernel: 'expand-float16', workgroups: convertDispatch(piece.size) })),
-      ...parts.map(({ choice: { kernel }, workgroups }) => ({ kernel, workgroups })),
+      ...parts.flatMap(({ choice: { kernel, texels }, workgroups }) => [
+        ...(texels === undefined ? [] : [{ kernel: 'input-texels', workgroups: texelDispatch(texels.input) }]),
+        { kernel, workgroups },
+      ]),
       ...compress.map((piece) => ({ kernel: 'compress-float16', workgroups: convertDispatch(piece.size) })),
     ],
     usefulFlops:
@@ -243,7 +257,17 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
     },
     splits: Math.max(1, parts.length),
   };
-  return { plan: deepFreeze(plan), storage, parts, inputElements, outputElements, expand, compress, convertDispatch };
+  return {
+    plan: deepFreeze(plan),
+    storage,
+    parts,
+    inputElements,
+    outputElements,
+    expand,
+    compress,
+    convertDispatch,
+    texelDispatch,
+  };
 }
 
 /** A plan lists its phases, and so many of them take a second and hundreds of megabytes. */

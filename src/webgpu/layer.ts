@@ -7,6 +7,8 @@ import {
   packedElements,
   paddedOutChannels,
   roundUp,
+  TEXELS_IN_LINE,
+  textureBytes,
   weightStrides,
   type Capabilities,
   type LayerPlan,
@@ -15,18 +17,28 @@ import { unpackWeight } from '../packing.ts';
 import { bytesOf, hostTensorLike } from '../tensors.ts';
 import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
 import { bufferFrom, checkFits, readStaging, stage, tensorBytes } from './buffers.ts';
-import { bindGroupLayout, pipelineNow, pipelineSoon, type PipelineRequest } from './pipelines.ts';
+import { bindGroupLayout, pipelineNow, pipelineSoon, TEXEL_FORMAT, type PipelineRequest } from './pipelines.ts';
 import { Retired } from './retired.ts';
-import { inScopes, lossOf, makeBuffer } from './scopes.ts';
-import { layOut, type BufferName, type Step, type Steps } from './steps.ts';
+import { inScopes, lossOf, makeBuffer, makeTexture, type Made } from './scopes.ts';
+import { layOut, type ResourceName, type Step, type Steps, type WeightStep } from './steps.ts';
 
 /** A plan with everything made but the bind groups, which name the caller's tensors. */
 interface Prepared {
   readonly steps: readonly Step[];
   readonly pipelines: readonly GPUComputePipeline[];
   readonly tables: GPUBuffer;
+  /** Names of the weights' texels that the steps read. */
+  readonly weights: readonly ResourceName[];
   /** Of input and output; for a pair of buffers, by offsets. */
   groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string, readonly GPUBindGroup[]>>>;
+}
+
+/** Weights as texels, and how they are written. */
+interface WeightTexels {
+  readonly texture: GPUTexture;
+  readonly step: Step;
+  readonly pipeline: GPUComputePipeline;
+  readonly tables: GPUBuffer;
 }
 
 /** Bind groups that are kept for a pair of buffers: one for each pair of offsets. */
@@ -48,7 +60,9 @@ export class GpuLayer {
   /** What it failed by. */
   #refused: Error | undefined;
   /** What lives between the steps of a call. Calls run one after the other, so that all plans share it. */
-  readonly #scratch = new Map<BufferName, GPUBuffer>();
+  readonly #scratch = new Map<ResourceName, Made>();
+  /** Of the packed weights, as the prepared plans want them. */
+  readonly #weightTexels = new Map<ResourceName, WeightTexels>();
   readonly #retired = new Retired();
   /** Whether a caller's encoder that may not be submitted yet names buffers of the layer. */
   #named = false;
@@ -152,8 +166,9 @@ export class GpuLayer {
   async prepare(layerPlan: LayerPlan): Promise<void> {
     await this.#packing;
     if (this.#prepared.has(layerPlan) && this.#unpacked === undefined) return;
-    const requests = [this.#packRequest, ...this.#layOut(layerPlan).steps.map(({ request }) => request)];
-    await Promise.all(requests.map((request) => pipelineSoon(this.device, request)));
+    const { steps, weights } = this.#layOut(layerPlan);
+    const requests = [...steps, ...[...weights.values()].map(({ step }) => step)].map(({ request }) => request);
+    await Promise.all([this.#packRequest, ...requests].map((request) => pipelineSoon(this.device, request)));
     await this.#attempt(layerPlan, () => {
       this.#packHost();
       this.#prepareNow(layerPlan);
@@ -179,12 +194,20 @@ export class GpuLayer {
     if (prepared === undefined) return;
     this.#prepared.delete(layerPlan);
     this.#letGo(prepared.tables);
+    const wanted = new Set([...this.#prepared.values()].flatMap(({ weights }) => weights));
+    for (const name of prepared.weights) if (!wanted.has(name)) this.#letGoWeightTexels(name);
   }
 
-  /** Destroys a buffer of the layer's, or lets it be while a caller's encoder may name it. */
-  #letGo(buffer: GPUBuffer): void {
-    if (this.#named) this.#retired.add(buffer);
-    else buffer.destroy();
+  #letGoWeightTexels(name: ResourceName): void {
+    const texels = this.#weightTexels.get(name);
+    this.#weightTexels.delete(name);
+    for (const made of [texels?.texture, texels?.tables]) if (made !== undefined) this.#letGo(made);
+  }
+
+  /** Destroys what the layer made, or lets it be while a caller's encoder may name it. */
+  #letGo(made: Made): void {
+    if (this.#named) this.#retired.add(made);
+    else made.destroy();
   }
 
   /** By contract, encoders are submitted before the next parameters are loaded. */
@@ -257,6 +280,11 @@ export class GpuLayer {
     this.#prepared.clear();
     for (const buffer of this.#scratch.values()) buffer.destroy();
     this.#scratch.clear();
+    for (const { texture, tables } of this.#weightTexels.values())
+      [texture, tables].forEach((made) => {
+        made.destroy();
+      });
+    this.#weightTexels.clear();
     this.#parameters?.weight.destroy();
     this.#parameters?.bias.destroy();
     this.#parameters = undefined;
@@ -278,9 +306,10 @@ export class GpuLayer {
   }
 
   /** Forgets what a segment that failed has made, and what it may have left unpacked. */
-  #forget(made: ReadonlySet<GPUBuffer>): void {
+  #forget(made: ReadonlySet<Made>): void {
     for (const [plan, { tables }] of this.#prepared) if (made.has(tables)) this.#prepared.delete(plan);
     for (const [name, buffer] of this.#scratch) if (made.has(buffer)) this.#scratch.delete(name);
+    for (const [name, { texture }] of this.#weightTexels) if (made.has(texture)) this.#weightTexels.delete(name);
     if (this.#parameters !== undefined && made.has(this.#parameters.weight)) this.#parameters = undefined;
     this.#forgetBindGroups();
     this.#unpacked = this.#host;
@@ -306,31 +335,79 @@ export class GpuLayer {
     const lost = lossOf(this.device);
     if (lost !== undefined) throw lost;
     const { device } = this;
-    const { steps, tables, scratch } = this.#layOut(layerPlan);
+    const { steps, tables, scratch, weights } = this.#layOut(layerPlan);
     const pipelines = steps.map(({ request }) => pipelineNow(device, request));
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE;
     const prepared: Prepared = {
       steps,
       pipelines,
       tables: bufferFrom(device, 'conv-transpose2d tables', usage, new Uint8Array(tables)),
+      weights: [...weights.keys()],
       groups: new WeakMap(),
     };
     for (const [name, size] of scratch) this.#makeScratch(name, size);
+    for (const [name, weight] of weights) if (!this.#weightTexels.has(name)) this.#makeWeightTexels(name, weight);
     this.#prepared.set(layerPlan, prepared);
     return prepared;
   }
 
-  /** Makes a scratch buffer of at least `size`, and where it replaces one, of at least twice that one's: few are replaced. */
-  #makeScratch(name: BufferName, size: number): void {
-    const { device } = this;
+  /** Makes scratch of at least `size` bytes, and where it replaces some, of at least twice that: little is replaced. */
+  #makeScratch(name: ResourceName, size: number): void {
+    const { limits } = this.device;
     const old = this.#scratch.get(name);
-    if (old !== undefined && old.size >= size) return;
-    const grown = Math.min(Math.max(size, 2 * (old?.size ?? 0)), device.limits.maxBufferSize);
-    const usage = GPUBufferUsage.STORAGE;
-    this.#scratch.set(name, makeBuffer(device, { label: `conv-transpose2d ${name}`, size: grown, usage }));
+    const had = old === undefined ? 0 : bytesIn(old);
+    if (had >= size) return;
+    const texels = name === 'inputTexels';
+    const most = texels ? 16 * TEXELS_IN_LINE * limits.maxTextureDimension2D : limits.maxBufferSize;
+    const grown = Math.min(Math.max(size, 2 * had), most);
+    const label = `conv-transpose2d ${name}`;
+    this.#scratch.set(
+      name,
+      texels
+        ? this.#makeTexels(label, grown)
+        : makeBuffer(this.device, { label, size: grown, usage: GPUBufferUsage.STORAGE }),
+    );
     if (old === undefined) return;
     this.#letGo(old);
     this.#forgetBindGroups();
+  }
+
+  #makeTexels(label: string, bytes: number): GPUTexture {
+    return makeTexture(this.device, {
+      label,
+      size: [TEXELS_IN_LINE, Math.ceil(bytes / 16 / TEXELS_IN_LINE)],
+      format: TEXEL_FORMAT,
+      usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING,
+    });
+  }
+
+  #makeWeightTexels(name: ResourceName, { step, tables, texels }: WeightStep): void {
+    const { device } = this;
+    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE;
+    const made = {
+      texture: this.#makeTexels('conv-transpose2d weight texels', 16 * texels),
+      step,
+      pipeline: pipelineNow(device, step.request),
+      tables: bufferFrom(device, 'conv-transpose2d weight tables', usage, new Uint8Array(tables)),
+    };
+    this.#weightTexels.set(name, made);
+    const encoder = device.createCommandEncoder({ label: 'conv-transpose2d weight texels' });
+    this.#writeWeightTexels(encoder, name, made);
+    device.queue.submit([encoder.finish()]);
+  }
+
+  #writeWeightTexels(encoder: GPUCommandEncoder, name: ResourceName, texels: WeightTexels): void {
+    const { texture, step, pipeline, tables } = texels;
+    const own = new Map<ResourceName, Made>([
+      ['tables', tables],
+      ['weight', this.#packed().weight],
+      [name, texture],
+    ]);
+    const pass = encoder.beginComputePass({ label: 'conv-transpose2d weight texels' });
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, this.#bindGroup(step, own));
+    pass.dispatchWorkgroups(...step.workgroups);
+    pass.end();
   }
 
   /** The bind groups of a pair of tensors: made when they first meet, kept while their buffers live. */
@@ -344,24 +421,39 @@ export class GpuLayer {
     if (groups === undefined) {
       if (byOffsets.size >= KEPT_OFFSETS) byOffsets.clear();
       const { weight, bias } = this.#packed();
-      const own = new Map([...this.#scratch, ['tables', prepared.tables], ['weight', weight], ['bias', bias]]);
-      const resource = ({ name, offset, size }: Step['bindings'][number]): GPUBufferBinding => {
-        if (name === 'input' || name === 'output') {
-          const tensor = name === 'input' ? input : output;
-          return { buffer: tensor.buffer, offset: tensor.offset + offset, size };
-        }
-        return { buffer: own.get(name)!, offset, size };
-      };
-      groups = prepared.steps.map(({ request, bindings }) =>
-        this.device.createBindGroup({
-          label: `conv-transpose2d ${request.shader}`,
-          layout: bindGroupLayout(this.device, request.shader),
-          entries: bindings.map((bound, binding) => ({ binding, resource: resource(bound) })),
-        }),
-      );
+      const own = new Map<ResourceName, Made>([
+        ...this.#scratch,
+        ...[...this.#weightTexels].map(([name, { texture }]) => [name, texture] as const),
+        ['tables', prepared.tables],
+        ['weight', weight],
+        ['bias', bias],
+        ['input', input.buffer],
+        ['output', output.buffer],
+      ]);
+      const offsets = new Map<ResourceName, number>([
+        ['input', input.offset],
+        ['output', output.offset],
+      ]);
+      groups = prepared.steps.map((step) => this.#bindGroup(step, own, offsets));
       byOffsets.set(key, groups);
     }
     return groups;
+  }
+
+  #bindGroup(
+    { request: { shader }, bindings }: Step,
+    resources: ReadonlyMap<ResourceName, Made>,
+    offsets?: ReadonlyMap<ResourceName, number>,
+  ): GPUBindGroup {
+    const resource = ({ name, offset, size }: Step['bindings'][number]): GPUBindingResource => {
+      const made = resources.get(name)!;
+      return 'size' in made ? { buffer: made, offset: (offsets?.get(name) ?? 0) + offset, size } : made.createView();
+    };
+    return this.device.createBindGroup({
+      label: `conv-transpose2d ${shader}`,
+      layout: bindGroupLayout(this.device, shader),
+      entries: bindings.map((bound, binding) => ({ binding, resource: resource(bound) })),
+    });
   }
 
   get #packRequest(): PipelineRequest {
@@ -395,6 +487,7 @@ export class GpuLayer {
       uniforms.push(
         this.#packPass(encoder, bias, packed.bias, [0, 1, 0, 0, 1, 1, 1, 1, spec.outChannels, packed.bias.size / 4]),
       );
+    for (const [name, texels] of this.#weightTexels) this.#writeWeightTexels(encoder, name, texels);
     device.queue.submit([encoder.finish()]);
     uniforms.forEach((uniform) => {
       uniform.destroy();
@@ -420,3 +513,5 @@ export class GpuLayer {
     return uniform;
   }
 }
+
+const bytesIn = (made: Made): number => ('size' in made ? made.size : textureBytes(made.width * made.height));

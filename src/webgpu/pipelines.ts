@@ -1,16 +1,16 @@
 /** Bind group layouts and pipelines: made once per device, kept as long as the device lives. */
-import allPhasesRegistersCode from '../../shaders/all_phases_registers.wgsl?raw';
 import convertCode from '../../shaders/convert_float16.wgsl?raw';
 import directCode from '../../shaders/direct.wgsl?raw';
 import phaseGemmCode from '../../shaders/phase_gemm.wgsl?raw';
-import phaseRegistersCode from '../../shaders/phase_registers.wgsl?raw';
 import packCode from '../../shaders/pack_weight.wgsl?raw';
+import registersCode from '../../shaders/registers.wgsl?raw';
+import texelsCode from '../../shaders/texels.wgsl?raw';
 import { ConvTranspose2dError } from '../errors.ts';
 import type { KernelName } from '../kernels.ts';
 import { lossOf } from './scopes.ts';
 
 /** The bindings of a shader, in order. */
-type Bindings = readonly GPUBufferBindingType[];
+type Bindings = readonly (GPUBufferBindingType | 'texture' | 'texels')[];
 const COMPUTE: Bindings = [
   'uniform',
   'read-only-storage',
@@ -19,10 +19,13 @@ const COMPUTE: Bindings = [
   'read-only-storage',
   'storage',
 ];
+const REGISTERS: Bindings = ['uniform', 'read-only-storage', 'texture', 'texture', 'read-only-storage', 'storage'];
+const TEXELS: Bindings = ['uniform', 'read-only-storage', 'read-only-storage', 'texels'];
 const PACK: Bindings = ['uniform', 'read-only-storage', 'storage'];
 const CONVERT: Bindings = ['uniform', 'storage', 'storage'];
 
-export type ShaderName = KernelName | 'pack-weight' | 'expand-float16' | 'compress-float16';
+export type ShaderName =
+  KernelName | 'pack-weight' | 'input-texels' | 'weight-texels' | 'expand-float16' | 'compress-float16';
 
 interface Shader {
   readonly code: string;
@@ -33,8 +36,10 @@ const shaders: Readonly<Record<ShaderName, Shader>> = {
   direct: { code: directCode, entryPoint: 'main', bindings: COMPUTE },
   'phase-gemm': { code: phaseGemmCode, entryPoint: 'wide', bindings: COMPUTE },
   'phase-gemm-small': { code: phaseGemmCode, entryPoint: 'small', bindings: COMPUTE },
-  'phase-registers': { code: phaseRegistersCode, entryPoint: 'main', bindings: COMPUTE },
-  'all-phases-registers': { code: allPhasesRegistersCode, entryPoint: 'main', bindings: COMPUTE },
+  'phase-registers': { code: registersCode, entryPoint: 'main', bindings: REGISTERS },
+  'all-phases-registers': { code: registersCode, entryPoint: 'main', bindings: REGISTERS },
+  'input-texels': { code: texelsCode, entryPoint: 'inputs', bindings: TEXELS },
+  'weight-texels': { code: texelsCode, entryPoint: 'weights', bindings: TEXELS },
   'pack-weight': { code: packCode, entryPoint: 'main', bindings: PACK },
   'expand-float16': { code: convertCode, entryPoint: 'expand', bindings: CONVERT },
   'compress-float16': { code: convertCode, entryPoint: 'compress', bindings: CONVERT },
@@ -65,7 +70,20 @@ function cacheOf(device: GPUDevice): DeviceCache {
   return cache;
 }
 
-/** The bind group layout of a shader: every compute kernel has the same. */
+/** What a texel holds: four float32. */
+export const TEXEL_FORMAT = 'rgba32float';
+
+const entry = (type: Bindings[number], binding: number): GPUBindGroupLayoutEntry => ({
+  binding,
+  visibility: GPUShaderStage.COMPUTE,
+  ...(type === 'texture'
+    ? { texture: { sampleType: 'unfilterable-float' } }
+    : type === 'texels'
+      ? { storageTexture: { format: TEXEL_FORMAT } }
+      : { buffer: { type } }),
+});
+
+/** The bind group layout of a shader: kernels of a kind have the same. */
 export function bindGroupLayout(device: GPUDevice, shader: ShaderName): GPUBindGroupLayout {
   const { bindings } = shaders[shader];
   const { layouts } = cacheOf(device);
@@ -73,7 +91,7 @@ export function bindGroupLayout(device: GPUDevice, shader: ShaderName): GPUBindG
   if (layout === undefined) {
     layout = device.createBindGroupLayout({
       label: `conv-transpose2d ${shader}`,
-      entries: bindings.map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } })),
+      entries: bindings.map(entry),
     });
     layouts.set(bindings, layout);
   }

@@ -1,4 +1,4 @@
-/** Buffers that nothing needs any more, but for a caller's encoder that may not be submitted yet. */
+/** Buffers and textures that nothing needs any more, but for a caller's encoder that may not be submitted yet. */
 
 /** Fewer than these are not looked through. */
 const FEW = 64;
@@ -8,11 +8,11 @@ const FEW = 64;
  * destroyed when the layer may be sure.
  */
 export class Retired {
-  #buffers: WeakRef<GPUBuffer>[] = [];
+  #buffers: WeakRef<GPUBuffer | GPUTexture>[] = [];
   /** How many there may be before those that were collected are left out. */
   #most = FEW;
 
-  add(buffer: GPUBuffer): void {
+  add(buffer: GPUBuffer | GPUTexture): void {
     this.#buffers.push(new WeakRef(buffer));
     if (this.#buffers.length < this.#most) return;
     this.#buffers = this.#buffers.filter((reference) => reference.deref() !== undefined);

@@ -20,13 +20,21 @@ export function lossOf(device: GPUDevice): ConvTranspose2dError | undefined {
 }
 
 /** What the segment under way has made. Segments are synchronous, so that there is one at most. */
-let making: GPUBuffer[] | undefined;
+let making: Made[] | undefined;
+export type Made = GPUBuffer | GPUTexture;
 
 /** Makes a buffer, which does not outlive the failure of the segment that makes it. */
 export function makeBuffer(device: GPUDevice, descriptor: GPUBufferDescriptor): GPUBuffer {
   const buffer = device.createBuffer(descriptor);
   making?.push(buffer);
   return buffer;
+}
+
+/** Makes a texture, likewise. */
+export function makeTexture(device: GPUDevice, descriptor: GPUTextureDescriptor): GPUTexture {
+  const texture = device.createTexture(descriptor);
+  making?.push(texture);
+  return texture;
 }
 
 /**
@@ -36,9 +44,9 @@ export function makeBuffer(device: GPUDevice, descriptor: GPUBufferDescriptor): 
 export async function inScopes<T>(
   device: GPUDevice,
   segment: () => T,
-  forget?: (made: ReadonlySet<GPUBuffer>) => void,
+  forget?: (made: ReadonlySet<Made>) => void,
 ): Promise<T> {
-  const made: GPUBuffer[] = [];
+  const made: Made[] = [];
   try {
     return await scoped(device, made, segment);
   } catch (error) {
@@ -48,7 +56,7 @@ export async function inScopes<T>(
   }
 }
 
-async function scoped<T>(device: GPUDevice, made: GPUBuffer[], segment: () => T): Promise<T> {
+async function scoped<T>(device: GPUDevice, made: Made[], segment: () => T): Promise<T> {
   const filters = ['validation', 'out-of-memory', 'internal'] as const;
   for (const filter of filters) device.pushErrorScope(filter);
   let result: T;
@@ -80,9 +88,10 @@ async function scoped<T>(device: GPUDevice, made: GPUBuffer[], segment: () => T)
   return result;
 }
 
-function outOfMemory(made: readonly GPUBuffer[], { message }: GPUError): ConvTranspose2dError {
-  const asked = made.reduce((sum, { size }) => sum + size, 0);
-  const most = made.reduce<GPUBuffer | undefined>((a, b) => (a === undefined || b.size > a.size ? b : a), undefined);
+function outOfMemory(made: readonly Made[], { message }: GPUError): ConvTranspose2dError {
+  const sized = made.map((one) => ({ label: one.label, size: 'size' in one ? one.size : 16 * one.width * one.height }));
+  const asked = sized.reduce((sum, { size }) => sum + size, 0);
+  const [most] = sized.sort((a, b) => b.size - a.size);
   const what = most === undefined ? '' : `, ${most.size} of them for '${most.label}'`;
   return new ConvTranspose2dError(
     'OUT_OF_MEMORY',

@@ -1,56 +1,114 @@
 /** A plan as GPU work, still plain data: dispatches, what each binds by name, and the bytes of their tables. */
+import type { Axis } from '../geometry.ts';
 import type { CpuKernelName, KernelName } from '../kernels.ts';
 import { ACTIVATIONS, type Spec } from '../options.ts';
-import { CONVERT_WORKGROUP, roundUp, type LayerPlan, type Part, type Range } from '../plan.ts';
+import {
+  CONVERT_WORKGROUP,
+  roundUp,
+  textureBytes,
+  type LayerPlan,
+  type Part,
+  type Problem,
+  type Range,
+} from '../plan.ts';
 import { PARAMS_SIZE, residuesSize, writeParams, writeResidues } from './params.ts';
 import type { PipelineRequest } from './pipelines.ts';
 
-/** The buffers that a step names. */
-export type BufferName = 'input' | 'output' | 'weight' | 'bias' | 'tables' | 'expandedInput' | 'expandedOutput';
+/** The buffers and textures that a step names. */
+export type ResourceName =
+  | 'input'
+  | 'output'
+  | 'weight'
+  | 'bias'
+  | 'tables'
+  | 'expandedInput'
+  | 'expandedOutput'
+  | 'inputTexels'
+  | `weightTexels ${string}`;
 
 export interface Step {
   readonly request: PipelineRequest;
   readonly workgroups: readonly [number, number, number];
-  /** In the shader's order. */
-  readonly bindings: readonly ({ readonly name: BufferName } & Range)[];
+  /** In the shader's order; a texture is bound as a whole. */
+  readonly bindings: readonly ({ readonly name: ResourceName } & Range)[];
+}
+
+/** How the texels of a part's weights are written; they stay until the weights change. */
+export interface WeightStep {
+  readonly step: Step;
+  readonly tables: ArrayBuffer;
+  readonly texels: number;
 }
 
 export interface Steps {
   readonly steps: readonly Step[];
   /** Params and residue tables of every step: one buffer. */
   readonly tables: ArrayBuffer;
-  /** Bytes of the buffers that live between the steps of a call. */
-  readonly scratch: ReadonlyMap<BufferName, number>;
+  /** Bytes of what lives between the steps of a call. */
+  readonly scratch: ReadonlyMap<ResourceName, number>;
+  /** By name. */
+  readonly weights: ReadonlyMap<ResourceName, WeightStep>;
 }
 
 /** Lays a plan out; `alignment` is the device's for uniform and storage offsets. */
 export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
   const tables = new Tables(alignment);
+  const weights = new Map<ResourceName, WeightStep>();
   const expanded = plan.storage === 'expanded';
+  const float16 = plan.storage === 'float16';
   const activation = { ACTIVATION: ACTIVATIONS.indexOf(spec.activation) };
 
-  const compute = ({ problem, choice, workgroups, input, weight, output }: Part): Step => ({
-    request: {
-      shader: gpuKernel(choice.kernel),
-      constants: { ...choice.constants, ...activation },
-      float16: plan.storage === 'float16',
-    },
-    workgroups,
-    bindings: [
-      tables.add(PARAMS_SIZE, (view) => {
-        writeParams(view, problem, spec.negativeSlope);
-      }),
-      tables.add(residuesSize(problem), (view) => {
-        writeResidues(view, problem);
-      }),
-      { name: expanded ? 'expandedInput' : 'input', ...input },
-      { name: 'weight', ...weight },
-      { name: 'bias', offset: 0, size: 4 * roundUp(spec.outChannels, 4) },
-      { name: expanded ? 'expandedOutput' : 'output', ...output },
-    ],
-  });
+  const describe = (into: Tables, problem: Problem): Step['bindings'] => [
+    into.add(PARAMS_SIZE, (view) => {
+      writeParams(view, problem, spec.negativeSlope);
+    }),
+    into.add(residuesSize(problem), (view) => {
+      writeResidues(view, problem);
+    }),
+  ];
+  const compute = (part: Part): Step[] => {
+    const { problem, choice, workgroups } = part;
+    const tabled = describe(tables, problem);
+    const input = { name: expanded ? 'expandedInput' : 'input', ...part.input } as const;
+    const request = { shader: gpuKernel(choice.kernel), constants: { ...choice.constants, ...activation }, float16 };
+    const kernel = (input: Step['bindings'][number], weight: Step['bindings'][number]): Step => ({
+      request,
+      workgroups,
+      bindings: [
+        ...tabled,
+        input,
+        weight,
+        { name: 'bias', offset: 0, size: 4 * roundUp(spec.outChannels, 4) },
+        { name: expanded ? 'expandedOutput' : 'output', ...part.output },
+      ],
+    });
+    if (choice.texels === undefined) return [kernel(input, { name: 'weight', ...part.weight })];
+    const inputTexels = { name: 'inputTexels', offset: 0, size: textureBytes(choice.texels.input) } as const;
+    const weightTexels = { name: weightName(part), offset: 0, size: textureBytes(choice.texels.weight) } as const;
+    const write = (
+      shader: 'input-texels' | 'weight-texels',
+      bindings: Step['bindings'],
+      texels: number,
+      constants: Record<string, number>,
+    ): Step => ({
+      request: { shader, constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP, ...constants }, float16 },
+      workgroups: plan.texelDispatch(texels),
+      bindings,
+    });
+    if (!weights.has(weightTexels.name)) {
+      const own = new Tables(alignment);
+      const bindings = [...describe(own, problem), { name: 'weight', ...part.weight } as const, weightTexels];
+      const { ALL_PHASES = 0 } = choice.constants;
+      const step = write('weight-texels', bindings, choice.texels.weight, { ALL_PHASES });
+      weights.set(weightTexels.name, { step, tables: own.bytes(), texels: choice.texels.weight });
+    }
+    return [
+      write('input-texels', [...tabled, input, inputTexels], choice.texels.input, {}),
+      kernel(inputTexels, weightTexels),
+    ];
+  };
   const convert =
-    (shader: 'expand-float16' | 'compress-float16', halves: BufferName, values: BufferName) =>
+    (shader: 'expand-float16' | 'compress-float16', halves: ResourceName, values: ResourceName) =>
     (piece: Range): Step => ({
       request: { shader, constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16: false },
       workgroups: plan.convertDispatch(piece.size),
@@ -64,18 +122,25 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     });
   const steps = [
     ...plan.expand.map(convert('expand-float16', 'input', 'expandedInput')),
-    ...plan.parts.map(compute),
+    ...plan.parts.flatMap(compute),
     ...plan.compress.map(convert('compress-float16', 'output', 'expandedOutput')),
   ];
-  const scratch = new Map<BufferName, number>(
-    expanded
-      ? [
-          ['expandedInput', 4 * plan.inputElements],
-          ['expandedOutput', 4 * plan.outputElements],
-        ]
-      : [],
-  );
-  return { steps, tables: tables.bytes(), scratch };
+  const scratch = new Map<ResourceName, number>();
+  if (expanded) {
+    scratch.set('expandedInput', 4 * plan.inputElements);
+    scratch.set('expandedOutput', 4 * plan.outputElements);
+  }
+  const texels = Math.max(0, ...plan.parts.map(({ choice }) => choice.texels?.input ?? 0));
+  if (texels > 0) scratch.set('inputTexels', textureBytes(texels));
+  return { steps, tables: tables.bytes(), scratch, weights };
+}
+
+/** Parts whose weights are the same texels have the same name for them. */
+function weightName({ problem, choice, weight }: Part): `weightTexels ${string}` {
+  const { groups, inChannels, outChannels, rows, columns } = problem;
+  const taps = ({ residues }: Axis): unknown => residues.map(({ taps, firstTap }) => [taps, firstTap]);
+  const phases = choice.kernel === 'all-phases-registers' ? [taps(rows), taps(columns)] : undefined;
+  return `weightTexels ${JSON.stringify([weight, problem.weight, groups, inChannels, outChannels, phases])}`;
 }
 
 function gpuKernel(kernel: KernelName | CpuKernelName): KernelName {

@@ -2,7 +2,14 @@
 // phases and split sums all occur: exactly the reference's integers.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { allPhasesRegisters, direct, phaseGemm, phaseRegisters, type KernelChoice } from '../../src/kernels.ts';
+import {
+  allPhasesRegisters,
+  direct,
+  phaseGemm,
+  phaseRegisters,
+  type KernelChoice,
+  type RegisterTile,
+} from '../../src/kernels.ts';
 import { resolveOptions } from '../../src/options.ts';
 import { planLayer, type Capabilities, type Problem } from '../../src/plan.ts';
 import type { HostTensor } from '../../src/types.ts';
@@ -13,26 +20,37 @@ import { testDevice } from '../support/gpu.ts';
 import { integerTensor } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
 
+const phaseTiles: readonly RegisterTile[] = [
+  { positions: 16, vectors: 8, lanes: 4 },
+  { positions: 16, vectors: 3, lanes: 1 },
+  { positions: 12, vectors: 6, lanes: 3 },
+  { positions: 8, vectors: 4, lanes: 2 },
+  { positions: 8, vectors: 1, lanes: 1 },
+  { positions: 4, vectors: 2, lanes: 8 },
+  { positions: 1, vectors: 8, lanes: 1 },
+  { positions: 1, vectors: 4, lanes: 4 },
+];
+const allPhasesTiles: readonly RegisterTile[] = [
+  { positions: 16, vectors: 8, lanes: 1 },
+  { positions: 12, vectors: 4, lanes: 4 },
+  { positions: 8, vectors: 3, lanes: 2 },
+  { positions: 4, vectors: 1, lanes: 3 },
+  { positions: 1, vectors: 6, lanes: 4 },
+];
+
 const kernels: Record<string, (problem: Problem) => KernelChoice> = {
   direct: (problem) => direct(problem, 'forced'),
   ...Object.fromEntries(
-    ([8, 4, 1] as const).flatMap((positions) =>
-      ([4, 3, 2, 1] as const).map((vectors) => {
-        const tile = { positions, vectors, lanes: vectors };
-        const choose = (problem: Problem): KernelChoice => phaseRegisters(problem, tile);
-        return [`phase-registers ${positions} × ${vectors}`, choose];
-      }),
-    ),
+    phaseTiles.map((tile) => [
+      `phase-registers ${tile.positions} × ${tile.vectors}`,
+      (problem: Problem): KernelChoice => phaseRegisters(problem, tile),
+    ]),
   ),
   ...Object.fromEntries(
-    ([8, 4, 1] as const).flatMap((positions) =>
-      ([4, 2, 1] as const).map((vectors) => {
-        const tile = { positions, vectors, lanes: 5 - vectors };
-        const choose = (problem: Problem): KernelChoice =>
-          allPhasesRegisters(problem, tile) ?? phaseRegisters(problem, tile);
-        return [`all-phases-registers ${positions} × ${vectors}`, choose];
-      }),
-    ),
+    allPhasesTiles.map((tile) => [
+      `all-phases-registers ${tile.positions} × ${tile.vectors}`,
+      (problem: Problem): KernelChoice => allPhasesRegisters(problem, tile) ?? phaseRegisters(problem, tile),
+    ]),
   ),
   'phase-gemm': (problem) =>
     phaseGemm(problem, { kernel: 'phase-gemm', positions: 16, channels: 16, depth: 4, each: 64 }),

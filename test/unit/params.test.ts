@@ -26,10 +26,10 @@ const offsetsOf = ({ fields }: StructDefinition): Record<string, number> =>
 test('the kernels are found', () => {
   expect(shaders.length).toBe(8);
   expect(kernels.map(({ shader }) => shader)).toEqual([
-    'all_phases_registers.wgsl',
     'direct.wgsl',
     'phase_gemm.wgsl',
-    'phase_registers.wgsl',
+    'registers.wgsl',
+    'texels.wgsl',
   ]);
 });
 

@@ -1,0 +1,418 @@
+// Transposed convolution in registers: one invocation, some positions times some columns, four input channels a round.
+//
+//   y[n, g, c, s·(u − i₀) + r] = f(bias[g, c] + Σ_{j, q} x[n, g, q, u − j·d′] · w[g, k₀ + s′·j, q, c])
+//
+// over taps j and input channels q. A residue r an axis, a phase, decides J, k₀ and i₀. Columns are the output channels c
+// of one phase; or, with ALL_PHASES, the pairs of phase and c: they share the inputs of a u if all phases have J taps; and
+// if i₀ never falls from r to r + 1 and rises by at most 1 in all, the first and the last output bound u.
+//
+// input     texels [n][g][q / 4][row][column] of four channels, zeros behind the last; see texels.wgsl
+// weight    texels [g][j][q][column / 4] of four columns, without ALL_PHASES for all kernel positions j
+// bias      [g][c]
+// output    elements n, g, c, row, column apart by the strides in Params; read only where sums go on from an earlier dispatch
+// residues  k₀, i₀, J, positions of each row residue r, then of each column residue
+//
+// A line of invocations: lane (fastest), block of positions, block of columns, group, n, phase (most taps first).
+// Positions are counted row by row; of a block of LANES · POSITIONS a lane takes every LANES-th. This is for a GPU
+// emulated on a CPU: workgroup memory gains nothing there, and a texel costs little more than one element of a buffer.
+
+struct Params {
+  input_stride: vec4u,   // batch, channel, row, column; in elements
+  output_stride: vec4u,
+  input_size: vec2u,     // rows, columns
+  output_size: vec2u,
+  stride: vec2u,         // s
+  tap_step: vec2u,       // s′
+  input_step: vec2u,     // d′
+  batch: u32,
+  groups: u32,
+  in_channels: u32,      // of one group
+  out_channels: u32,
+  input_group: u32,      // elements between groups
+  output_group: u32,
+  weight_group: u32,
+  weight_tap: u32,       // elements between taps
+  weight_channel: u32,   // elements between input channels
+  bias_group: u32,
+  input_base: u32,       // element of the binding with index 0
+  output_base: u32,
+  weight_base: u32,
+  bias_base: u32,
+  kernel_width: u32,
+  begins: u32,           // 1: sums start from the bias; 0: from the output
+  finishes: u32,         // 1: the activation is applied
+  negative_slope: f32,
+}
+
+struct Residue {
+  taps: u32,
+  first_tap: u32,
+  first_input: i32,
+  positions: u32,
+  ranked: u32,           // the residue that has this entry's rank, most taps first
+}
+
+alias Scalar = f32; // element type of output
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> residues: array<Residue>;
+@group(0) @binding(2) var input: texture_2d<f32>;
+@group(0) @binding(3) var weight: texture_2d<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> output: array<Scalar>;
+
+override WORKGROUP_SIZE: u32 = 8;
+override LANES: u32 = 4;
+override POSITIONS: u32 = 16;      // 1, 4, 8, 12 or 16
+override VECTORS: u32 = 8;         // of four columns: 1 to 8
+override ALL_PHASES: bool = false;
+override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
+
+fn activate(v: vec4f) -> vec4f {
+  switch (ACTIVATION) {
+    case 1: { return max(v, vec4f()); }
+    case 2: { return clamp(v, vec4f(), vec4f(6)); }
+    case 3: { return select(v, v * params.negative_slope, v < vec4f()); }
+    case 4: { return 1 / (1 + exp(-v)); }
+    case 5: { return tanh(clamp(v, vec4f(-10), vec4f(10))); }
+    case 6: { return 0.5 * v * (1 + tanh(clamp(0.7978845608 * (v + 0.044715 * v * v * v), vec4f(-10), vec4f(10)))); }
+    case 7: { return v / (1 + exp(-v)); }
+    default: { return v; }
+  }
+}
+
+// The taps [x, y) that find a real input from some i₀ + m in [first.x, first.y]: 0 ≤ i₀ + m − j·step < size.
+fn hits(taps: u32, first: vec2i, step: i32, size: u32) -> vec2i {
+  let begin = (max(first.x - i32(size) + 1, 0) + step - 1) / step;
+  return vec2i(begin, select(0, min(i32(taps), first.y / step + 1), first.y >= 0));
+}
+
+// The position `step` further, row and column; step.y < width.
+fn advance(at: vec2u, step: vec2u, width: u32) -> vec2u {
+  let next = at + step;
+  return select(next, vec2u(next.x + 1, next.y - width), next.y >= width);
+}
+
+// Whether positions, row and column, are among those of a size.
+fn within(rows: vec4i, columns: vec4i, size: vec2u) -> vec4<bool> {
+  return (vec4u(rows) < vec4u(size.x)) & (vec4u(columns) < vec4u(size.y));
+}
+
+// Where texel `at` is: 4096 make a line.
+fn place(at: u32) -> vec2u {
+  return vec2u(at & 4095, at >> 12);
+}
+
+// The texels of four positions' first channels; `missing` where there is no such input.
+fn texels_of(image: u32, rows: vec4i, columns: vec4i, missing: vec4u) -> vec4u {
+  let at = image + vec4u(rows) * params.input_size.y + vec4u(columns);
+  return select(missing, at, within(rows, columns, params.input_size));
+}
+
+// Rows: four positions. Columns: four channels of each.
+fn inputs(at: vec4u) -> mat4x4f {
+  let x = textureLoad(input, place(at.x), 0);
+  if (POSITIONS == 1) {
+    return transpose(mat4x4f(x, x, x, x));
+  }
+  return transpose(mat4x4f(
+    x,
+    textureLoad(input, place(at.y), 0),
+    textureLoad(input, place(at.z), 0),
+    textureLoad(input, place(at.w), 0),
+  ));
+}
+
+// Rows: four channels. Columns: four columns of each.
+fn weights(at: u32, step: u32) -> mat4x4f {
+  return transpose(mat4x4f(
+    textureLoad(weight, place(at), 0),
+    textureLoad(weight, place(at + step), 0),
+    textureLoad(weight, place(at + 2 * step), 0),
+    textureLoad(weight, place(at + 3 * step), 0),
+  ));
+}
+
+// Rows of sums: four positions, of which all but the first are idle where POSITIONS is 1. Columns: four columns.
+fn add(sums: mat4x4f, x: mat4x4f, w: mat4x4f) -> mat4x4f {
+  if (POSITIONS == 1) {
+    let y = transpose(x)[0] * w;
+    return mat4x4f(
+      vec4f(sums[0].x + y.x, sums[0].yzw),
+      vec4f(sums[1].x + y.y, sums[1].yzw),
+      vec4f(sums[2].x + y.z, sums[2].yzw),
+      vec4f(sums[3].x + y.w, sums[3].yzw),
+    );
+  }
+  return sums + x * w;
+}
+
+// What the sums of four columns begin with, at all positions.
+fn begin_sums(bias_at: u32, column: u32) -> mat4x4f {
+  if (params.begins == 0) {
+    return mat4x4f();
+  }
+  let c = bias_at + (column + vec4u(0, 1, 2, 3)) % params.out_channels;
+  return mat4x4f(vec4f(bias[c.x]), vec4f(bias[c.y]), vec4f(bias[c.z]), vec4f(bias[c.w]));
+}
+
+// Four outputs of a column: residue r of channel at `base`, positions m by row and column, of which there are `most`.
+fn store(base: u32, sums: vec4f, rows: vec4i, columns: vec4i, r: vec2u, most: vec2u) {
+  let real = within(rows, columns, most);
+  let o = base + (vec4u(rows) * params.stride.x + r.x) * params.output_stride.z
+    + (vec4u(columns) * params.stride.y + r.y) * params.output_stride.w;
+  var y = sums;
+  if (params.begins == 0) {
+    y += vec4f(f32(output[o.x]), f32(output[o.y]), f32(output[o.z]), f32(output[o.w]));
+  }
+  if (params.finishes == 1) {
+    y = activate(y);
+  }
+  if (real.x) { output[o.x] = Scalar(y.x); }
+  if (POSITIONS > 1) {
+    if (real.y) { output[o.y] = Scalar(y.y); }
+    if (real.z) { output[o.z] = Scalar(y.z); }
+    if (real.w) { output[o.w] = Scalar(y.w); }
+  }
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let phases = params.stride.x * params.stride.y;
+  var all_columns = params.out_channels;
+  var extent = vec2u(residues[0].positions, residues[params.stride.x].positions);
+  let low0 = vec2i(residues[0].first_input, residues[params.stride.x].first_input);
+  if (ALL_PHASES) {
+    all_columns *= phases;
+    let final_output = params.output_size - 1;
+    let r = final_output % params.stride;
+    let i = vec2i(residues[r.x].first_input, residues[params.stride.x + r.y].first_input);
+    extent = final_output / params.stride + vec2u(i - low0) + 1;
+  }
+  let vectors = (all_columns + 3) / 4;
+  let block = LANES * POSITIONS;
+  let blocks = (extent.x * extent.y + block - 1) / block;
+  let column_blocks = (vectors + VECTORS - 1) / VECTORS;
+  var index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
+  let lane = index % LANES;
+  index /= LANES;
+  let begin = index % blocks * block;
+  index /= blocks;
+  let vector = index % column_blocks * VECTORS;
+  index /= column_blocks;
+  let group = index % params.groups;
+  index /= params.groups;
+  let n = index % params.batch;
+  let phase = index / params.batch;
+  if (phase >= select(phases, 1, ALL_PHASES)) {
+    return;
+  }
+  var r = vec2u();
+  if (!ALL_PHASES) {
+    r = vec2u(residues[phase / params.stride.y].ranked, residues[params.stride.x + phase % params.stride.y].ranked);
+  }
+  let row = residues[r.x];
+  let column = residues[params.stride.x + r.y];
+  if (!ALL_PHASES) {
+    extent = vec2u(row.positions, column.positions);
+  }
+  let width = extent.y;
+  let positions = extent.x * width;
+  if (begin >= positions) {
+    return;
+  }
+
+  let low = vec2i(row.first_input, column.first_input);
+  let first = begin + lane;
+  let lanes = vec2u(LANES / width, LANES % width);
+  let p0 = vec2u(first / width, first % width);
+  let p1 = advance(p0, lanes, width);
+  let p2 = advance(p1, lanes, width);
+  let p3 = advance(p2, lanes, width);
+  let p4 = advance(p3, lanes, width);
+  let p5 = advance(p4, lanes, width);
+  let p6 = advance(p5, lanes, width);
+  let p7 = advance(p6, lanes, width);
+  let p8 = advance(p7, lanes, width);
+  let p9 = advance(p8, lanes, width);
+  let p10 = advance(p9, lanes, width);
+  let p11 = advance(p10, lanes, width);
+  let p12 = advance(p11, lanes, width);
+  let p13 = advance(p12, lanes, width);
+  let p14 = advance(p13, lanes, width);
+  let p15 = advance(p14, lanes, width);
+  let rows0 = low.x + vec4i(vec4u(p0.x, p1.x, p2.x, p3.x));
+  let columns0 = low.y + vec4i(vec4u(p0.y, p1.y, p2.y, p3.y));
+  let rows1 = low.x + vec4i(vec4u(p4.x, p5.x, p6.x, p7.x));
+  let columns1 = low.y + vec4i(vec4u(p4.y, p5.y, p6.y, p7.y));
+  let rows2 = low.x + vec4i(vec4u(p8.x, p9.x, p10.x, p11.x));
+  let columns2 = low.y + vec4i(vec4u(p8.y, p9.y, p10.y, p11.y));
+  let rows3 = low.x + vec4i(vec4u(p12.x, p13.x, p14.x, p15.x));
+  let columns3 = low.y + vec4i(vec4u(p12.y, p13.y, p14.y, p15.y));
+
+  // Whole rows of the block decide which taps are worth a visit.
+  let step = vec2i(params.input_step);
+  let end = min(begin + block, positions) - 1;
+  let rows = vec2i(vec2u(begin, end) / width) + low.x;
+  let row_hits = hits(row.taps, rows, step.x, params.input_size.x);
+  let column_hits = hits(column.taps, vec2i(0, i32(width) - 1) + low.y, step.y, params.input_size.y);
+
+  let plane = params.input_size.x * params.input_size.y;
+  let quads = (params.in_channels + 3) / 4;
+  let image = (n * params.groups + group) * quads * plane;
+  let missing = vec4u(params.batch * params.groups * quads * plane);
+  let taps = select(params.weight_group / params.weight_tap, row.taps * column.taps, ALL_PHASES);
+  let bias_at = params.bias_base + group * params.bias_group;
+  let first_column = 4 * vector;
+
+  // s<four positions><four columns>
+  var s00 = begin_sums(bias_at, first_column + 0);
+  var s01 = begin_sums(bias_at, first_column + 4);
+  var s02 = begin_sums(bias_at, first_column + 8);
+  var s03 = begin_sums(bias_at, first_column + 12);
+  var s04 = begin_sums(bias_at, first_column + 16);
+  var s05 = begin_sums(bias_at, first_column + 20);
+  var s06 = begin_sums(bias_at, first_column + 24);
+  var s07 = begin_sums(bias_at, first_column + 28);
+  var s10 = s00;
+  var s11 = s01;
+  var s12 = s02;
+  var s13 = s03;
+  var s14 = s04;
+  var s15 = s05;
+  var s16 = s06;
+  var s17 = s07;
+  var s20 = s00;
+  var s21 = s01;
+  var s22 = s02;
+  var s23 = s03;
+  var s24 = s04;
+  var s25 = s05;
+  var s26 = s06;
+  var s27 = s07;
+  var s30 = s00;
+  var s31 = s01;
+  var s32 = s02;
+  var s33 = s03;
+  var s34 = s04;
+  var s35 = s05;
+  var s36 = s06;
+  var s37 = s07;
+  for (var jy = row_hits.x; jy < row_hits.y; jy++) {
+    for (var jx = column_hits.x; jx < column_hits.y; jx++) {
+      let at0 = texels_of(image, rows0 - jy * step.x, columns0 - jx * step.y, missing);
+      let at1 = texels_of(image, rows1 - jy * step.x, columns1 - jx * step.y, missing);
+      let at2 = texels_of(image, rows2 - jy * step.x, columns2 - jx * step.y, missing);
+      let at3 = texels_of(image, rows3 - jy * step.x, columns3 - jx * step.y, missing);
+      var tap = u32(jy) * column.taps + u32(jx);
+      if (!ALL_PHASES) {
+        let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * vec2u(u32(jy), u32(jx));
+        tap = k.x * params.kernel_width + k.y;
+      }
+      var w = (group * taps + tap) * 4 * quads * vectors + vector;
+      var x = 0u;
+      for (var q = 0u; q < params.in_channels; q += 4) {
+        let a = inputs(min(at0 + x, missing));
+        var b: mat4x4f;
+        var c: mat4x4f;
+        var d: mat4x4f;
+        if (POSITIONS > 4) { b = inputs(min(at1 + x, missing)); }
+        if (POSITIONS > 8) { c = inputs(min(at2 + x, missing)); }
+        if (POSITIONS > 12) { d = inputs(min(at3 + x, missing)); }
+        {
+          let k = weights(w, vectors);
+          s00 = add(s00, a, k);
+          if (POSITIONS > 4) { s10 = add(s10, b, k); }
+          if (POSITIONS > 8) { s20 = add(s20, c, k); }
+          if (POSITIONS > 12) { s30 = add(s30, d, k); }
+        }
+        if (VECTORS > 1) {
+          let k = weights(w + 1, vectors);
+          s01 = add(s01, a, k);
+          if (POSITIONS > 4) { s11 = add(s11, b, k); }
+          if (POSITIONS > 8) { s21 = add(s21, c, k); }
+          if (POSITIONS > 12) { s31 = add(s31, d, k); }
+        }
+        if (VECTORS > 2) {
+          let k = weights(w + 2, vectors);
+          s02 = add(s02, a, k);
+          if (POSITIONS > 4) { s12 = add(s12, b, k); }
+          if (POSITIONS > 8) { s22 = add(s22, c, k); }
+          if (POSITIONS > 12) { s32 = add(s32, d, k); }
+        }
+        if (VECTORS > 3) {
+          let k = weights(w + 3, vectors);
+          s03 = add(s03, a, k);
+          if (POSITIONS > 4) { s13 = add(s13, b, k); }
+          if (POSITIONS > 8) { s23 = add(s23, c, k); }
+          if (POSITIONS > 12) { s33 = add(s33, d, k); }
+        }
+        if (VECTORS > 4) {
+          let k = weights(w + 4, vectors);
+          s04 = add(s04, a, k);
+          if (POSITIONS > 4) { s14 = add(s14, b, k); }
+          if (POSITIONS > 8) { s24 = add(s24, c, k); }
+          if (POSITIONS > 12) { s34 = add(s34, d, k); }
+        }
+        if (VECTORS > 5) {
+          let k = weights(w + 5, vectors);
+          s05 = add(s05, a, k);
+          if (POSITIONS > 4) { s15 = add(s15, b, k); }
+          if (POSITIONS > 8) { s25 = add(s25, c, k); }
+          if (POSITIONS > 12) { s35 = add(s35, d, k); }
+        }
+        if (VECTORS > 6) {
+          let k = weights(w + 6, vectors);
+          s06 = add(s06, a, k);
+          if (POSITIONS > 4) { s16 = add(s16, b, k); }
+          if (POSITIONS > 8) { s26 = add(s26, c, k); }
+          if (POSITIONS > 12) { s36 = add(s36, d, k); }
+        }
+        if (VECTORS > 7) {
+          let k = weights(w + 7, vectors);
+          s07 = add(s07, a, k);
+          if (POSITIONS > 4) { s17 = add(s17, b, k); }
+          if (POSITIONS > 8) { s27 = add(s27, c, k); }
+          if (POSITIONS > 12) { s37 = add(s37, d, k); }
+        }
+        x += plane;
+        w += 4 * vectors;
+      }
+    }
+  }
+
+  var sums = array<mat4x4f, 32>(
+    s00, s01, s02, s03, s04, s05, s06, s07,
+    s10, s11, s12, s13, s14, s15, s16, s17,
+    s20, s21, s22, s23, s24, s25, s26, s27,
+    s30, s31, s32, s33, s34, s35, s36, s37,
+  );
+  let image_out = params.output_base + n * params.output_stride.x + group * params.output_group;
+  let columns_here = min(4 * VECTORS, all_columns - first_column);
+  for (var c = 0u; c < columns_here; c++) {
+    var channel = first_column + c;
+    if (ALL_PHASES) {
+      let phase = channel / params.out_channels;
+      channel %= params.out_channels;
+      r = vec2u(phase / params.stride.y, phase % params.stride.y);
+    }
+    let ry = residues[r.x];
+    let rx = residues[params.stride.x + r.y];
+    let most = vec2u(ry.positions, rx.positions);
+    let base = image_out + channel * params.output_stride.y;
+    store(base, sums[c / 4][c % 4], rows0 - ry.first_input, columns0 - rx.first_input, r, most);
+    if (POSITIONS > 4) {
+      store(base, sums[8 + c / 4][c % 4], rows1 - ry.first_input, columns1 - rx.first_input, r, most);
+    }
+    if (POSITIONS > 8) {
+      store(base, sums[16 + c / 4][c % 4], rows2 - ry.first_input, columns2 - rx.first_input, r, most);
+    }
+    if (POSITIONS > 12) {
+      store(base, sums[24 + c / 4][c % 4], rows3 - ry.first_input, columns3 - rx.first_input, r, most);
+    }
+  }
+}
