@@ -217,7 +217,7 @@ describe('caches have bounds', () => {
     const layer = layerOf('float16');
     const heights = [1, 40, 3, 41, 90, 2];
     for (const height of heights) await layer.forward(integerTensor([1, 2, height, 2], height, 4, 'float16'));
-    const scratch = [...count.live].filter(([, label]) => label.includes('expanded'));
+    const scratch = [...count.live].filter(([, label]) => label.includes('expanded')) as [GPUBuffer, string][];
     expect(scratch.length).toBe(2);
     const most = layer.plan([1, 2, 90, 2]).bytes.scratch;
     expect(scratch.reduce((sum, [{ size }]) => sum + size, 0)).toBeLessThanOrEqual(2 * most);

@@ -1,14 +1,14 @@
-/** What was made on a device, and which buffers live. */
+/** What was made on a device, and which buffers and textures live. */
 export class Count {
   readonly made = new Map<string, number>();
   readonly withoutLabel: string[] = [];
-  readonly live = new Map<GPUBuffer, string>();
-  /** Bytes of all buffers that were ever asked for. */
+  readonly live = new Map<GPUBuffer | GPUTexture, string>();
+  /** Bytes of all buffers and textures that were ever asked for. */
   allocated = 0;
 
   constructor(device: GPUDevice) {
     const methods = device as unknown as Record<string, (descriptor?: { label?: string }) => object>;
-    const kinds = ['Buffer', 'BindGroup', 'BindGroupLayout', 'PipelineLayout', 'ShaderModule'];
+    const kinds = ['Buffer', 'Texture', 'BindGroup', 'BindGroupLayout', 'PipelineLayout', 'ShaderModule'];
     const compiled = ['ComputePipeline', 'ComputePipelineAsync', 'CommandEncoder'];
     for (const kind of [...kinds, ...compiled]) {
       const make = methods[`create${kind}`]!.bind(device);
@@ -16,7 +16,8 @@ export class Count {
         this.made.set(kind, (this.made.get(kind) ?? 0) + 1);
         if (!descriptor?.label) this.withoutLabel.push(kind);
         const object = make(descriptor);
-        if (kind === 'Buffer') this.#watch(object as GPUBuffer, descriptor?.label ?? '');
+        if (kind === 'Buffer' || kind === 'Texture')
+          this.#watch(object as GPUBuffer | GPUTexture, descriptor?.label ?? '');
         if (kind === 'CommandEncoder') this.#watchPasses(object as GPUCommandEncoder);
         return object;
       };
@@ -24,7 +25,10 @@ export class Count {
   }
 
   get bytes(): number {
-    return [...this.live.keys()].reduce((sum, { size }) => sum + size, 0);
+    return [...this.live.keys()].reduce(
+      (sum, one) => sum + ('size' in one ? one.size : 16 * one.width * one.height),
+      0,
+    );
   }
 
   /** What a segment makes. */
@@ -35,9 +39,9 @@ export class Count {
     return Object.fromEntries(more.filter(([, count]) => count > 0));
   }
 
-  #watch(buffer: GPUBuffer, label: string): void {
+  #watch(buffer: GPUBuffer | GPUTexture, label: string): void {
     this.live.set(buffer, label);
-    this.allocated += buffer.size;
+    this.allocated += bytesOf(buffer);
     const destroy = buffer.destroy.bind(buffer);
     buffer.destroy = () => {
       this.live.delete(buffer);
@@ -53,3 +57,6 @@ export class Count {
     };
   }
 }
+
+/** A texture's texels are four float32. */
+const bytesOf = (made: GPUBuffer | GPUTexture): number => ('size' in made ? made.size : 16 * made.width * made.height);

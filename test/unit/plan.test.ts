@@ -48,8 +48,10 @@ describe('the public plan', () => {
   });
 
   test('counts bytes and names the kernel and why', () => {
-    expect(plan.bytes).toEqual({ input: 960, weight: 4 * 4 * 3 * 9, output: 4 * 2 * 6 * 9 * 11, scratch: 0 });
-    expect(plan.dispatches.map(({ kernel }) => kernel)).toEqual([plan.kernel]);
+    // The input as texels: one line of a texture.
+    const scratch = 4096 * 16;
+    expect(plan.bytes).toEqual({ input: 960, weight: 4 * 4 * 3 * 9, output: 4 * 2 * 6 * 9 * 11, scratch });
+    expect(plan.dispatches.map(({ kernel }) => kernel)).toEqual(['input-texels', plan.kernel]);
     expect(plan.reason).not.toBe('');
   });
 
