@@ -1,5 +1,5 @@
 /** How each grid looks in a step: what is lit, what is already there, what is still to come. */
-import type { Cell, GridLook } from './grid.ts';
+import type { Cell, GridLook } from '../grid.ts';
 import { fullSize, outputSize, type Layer, type Size } from './layer.ts';
 import type { Columns, SparseMatrix } from './matrix.ts';
 import type { Numbers } from './numbers.ts';

@@ -5,7 +5,7 @@ import type { ViewContext } from '../view.ts';
 import { LIBRARIES } from './code.ts';
 import { EXAMPLES } from './examples.ts';
 import { FIELDS } from './fields.ts';
-import { Grid } from './grid.ts';
+import { Grid } from '../grid.ts';
 import { fullSize, outputSize, settle, type Layer, type Parameter, type Size } from './layer.ts';
 import * as looks from './looks.ts';
 import { layerMatrix, productColumns, transpose, type SparseMatrix } from './matrix.ts';

@@ -1,6 +1,6 @@
 /** A grid of numbers on a canvas, which can be pointed at, and walked through with the arrow keys. */
-import type { Palette } from '../palette.ts';
-import type { Size } from './layer.ts';
+import type { Palette } from './palette.ts';
+import type { Pair as Size } from './pair-controls.ts';
 
 /** How a cell looks. Colours are names of custom properties. */
 export interface Cell {
