@@ -52,6 +52,8 @@ export class ConvTranspose2d {
   /** Draws the initial parameters. Most layers are given others, so it waits until a call needs them. */
   #initial: (() => StateDict) | undefined;
   #plans = new Map<string, LayerPlan>();
+  /** Whether the parameters were on a GPU alone, and that was lost. */
+  #stateLost = false;
   /** The plan used last: a layer is mostly called with one shape. */
   #recent: { readonly inputShape: readonly number[]; readonly plan: LayerPlan } | undefined;
   #destroyed = false;
@@ -101,6 +103,7 @@ export class ConvTranspose2d {
       this.#backend?.loadHost(this.#state);
     }
     this.#initial = undefined;
+    this.#stateLost = false;
   }
 
   /** Weights in the layer's `weightLayout`, and the bias if there is one. */
@@ -111,6 +114,7 @@ export class ConvTranspose2d {
       const { weight, bias } = this.#state;
       return bias === undefined ? { weight: copied(weight) } : { weight: copied(weight), bias: copied(bias) };
     }
+    this.#checkState();
     if (!(this.#backend instanceof GpuLayer)) throw new Error('only a GPU layer keeps no host state');
     const { weight, bias } = await this.#settled(this.#backend.stateDict(), undefined);
     const tensor = (shape: number[], data: Float32Array): HostTensor =>
@@ -182,6 +186,7 @@ export class ConvTranspose2d {
       throw invalid('encoder', encoder, 'it must be a GPUCommandEncoder');
     }
     this.#draw();
+    this.#checkState();
     const { device } = backend;
     const { dtype } = this.#spec;
     const from = checkGpuTensor(device, 'input', input, undefined, dtype);
@@ -214,6 +219,11 @@ export class ConvTranspose2d {
     if (this.#destroyed) throw new ConvTranspose2dError('DESTROYED', 'the layer was destroyed');
   }
 
+  #checkState(): void {
+    if (!this.#stateLost) return;
+    throw new ConvTranspose2dError('DEVICE_LOST', 'the weights were on a GPU that was lost: load them again');
+  }
+
   #draw(): void {
     if (this.#initial === undefined) return;
     this.#state = this.#initial();
@@ -225,10 +235,22 @@ export class ConvTranspose2d {
   async #settled<T>(call: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     try {
       return await call;
+    } catch (error) {
+      throw this.#explained(error);
     } finally {
       signal?.throwIfAborted();
       this.#checkAlive();
     }
+  }
+
+  /** Says of a lost GPU who makes a new one. */
+  #explained(error: unknown): unknown {
+    if (!(error instanceof ConvTranspose2dError) || error.code !== 'DEVICE_LOST' || this.device === 'cpu') return error;
+    const then =
+      this.#asked === undefined
+        ? 'the next call asks for another'
+        : "it was the caller's own: make another device, and a layer on it";
+    return new ConvTranspose2dError('DEVICE_LOST', `${error.message} (${then})`, { cause: error });
   }
 
   #settle(device: Device, because: string): Backend {
@@ -259,13 +281,12 @@ export class ConvTranspose2d {
       this.#checkAlive();
       backend = this.#backend;
       if (backend === undefined || isLost(backend)) {
-        if (this.#state === undefined) {
-          throw new ConvTranspose2dError('DEVICE_LOST', 'the weights were on a GPU that was lost: load them again');
-        }
+        this.#stateLost = this.#state === undefined;
         backend?.destroy();
         backend = this.#settle(device, because);
       }
     }
+    this.#checkState();
     if (backend === undefined) throw new Error('a layer with a device has its backend');
     return { backend, layerPlan: this.#plan(inputShape, outputSize) };
   }

@@ -10,7 +10,7 @@ import {
   float16Tensor,
 } from '../tensors.ts';
 import type { DType, GpuTensor, HostTensor } from '../types.ts';
-import { inScopes, lossOf, makeBuffer } from './scopes.ts';
+import { inScopes, lossBehind, lossOf, makeBuffer } from './scopes.ts';
 
 /** Bytes that a tensor's binding takes: whole words. */
 export const tensorBytes = (shape: readonly number[], dtype: DType): number =>
@@ -124,8 +124,8 @@ export async function readStaging(device: GPUDevice, staging: GPUBuffer, signal?
     return bytes;
   } catch (cause) {
     if (signal?.aborted === true || cause instanceof ConvTranspose2dError) throw cause;
-    await Promise.resolve();
-    throw lossOf(device) ?? new ConvTranspose2dError('GPU_ERROR', `readback failed: ${String(cause)}`, { cause });
+    const lost = await lossBehind(device);
+    throw lost ?? new ConvTranspose2dError('GPU_ERROR', `readback failed: ${String(cause)}`, { cause });
   } finally {
     staging.destroy();
   }

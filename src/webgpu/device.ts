@@ -2,7 +2,7 @@
 import { ConvTranspose2dError } from '../errors.ts';
 import type { Limits, Capabilities } from '../plan.ts';
 import type { Device } from '../types.ts';
-import { lossOf, watch } from './scopes.ts';
+import { lossBehind, lossOf, watch } from './scopes.ts';
 
 /** Which device is asked for, and what happens when there is none. */
 export interface RequestDeviceOptions {
@@ -74,18 +74,35 @@ export async function requestDevice(options: RequestDeviceOptions = {}): Promise
 
 let shared: Promise<{ device: Device; because: string }> | undefined;
 
-/** The default device of layers that name none: asked for once, and again when it was lost. */
+/** How often a call asks for a shared device, when each is lost at once. */
+const ATTEMPTS = 3;
+
+/**
+ * The default device of layers that name none: asked for once, and again when it was lost.
+ * @throws ConvTranspose2dError DEVICE_LOST, when the ones that it got were lost at once
+ */
 export async function sharedDevice(): Promise<{ device: Device; because: string }> {
-  const asked = (shared ??= ask());
-  const { device } = await asked;
-  if (device === 'cpu' || lossOf(device) === undefined) return asked;
-  if (shared === asked) shared = undefined;
-  return sharedDevice();
+  let lost: ConvTranspose2dError | undefined;
+  // The first may be one that was lost long ago.
+  for (let attempt = 0; attempt <= ATTEMPTS; attempt++) {
+    const asked = (shared ??= ask());
+    const { device } = await asked;
+    if (device === 'cpu') return asked;
+    lost = lossOf(device);
+    if (lost === undefined) return asked;
+    if (shared === asked) shared = undefined;
+  }
+  throw new ConvTranspose2dError('DEVICE_LOST', `${ATTEMPTS} times a new device was lost at once: ${lost?.message}`);
 }
 
 async function ask(): Promise<{ device: Device; because: string }> {
   let because = 'the shared default device';
   const device = await requestDevice({ onFallback: (reason) => (because = reason) });
+  // One that is lost already has said so when it answers.
+  if (device !== 'cpu') {
+    await device.queue.onSubmittedWorkDone().catch(() => undefined);
+    await lossBehind(device, 0);
+  }
   return { device, because };
 }
 

@@ -165,6 +165,7 @@ export class GpuLayer {
   /** Makes what a plan needs; pipelines compile without blocking. */
   async prepare(layerPlan: LayerPlan): Promise<void> {
     await this.#packing;
+    this.#checkThere();
     if (this.#prepared.has(layerPlan) && this.#unpacked === undefined) return;
     const { steps, weights } = this.#layOut(layerPlan);
     const requests = [...steps, ...[...weights.values()].map(({ step }) => step)].map(({ request }) => request);
@@ -183,6 +184,7 @@ export class GpuLayer {
     output: Required<GpuTensor>,
   ): void {
     if (this.#refused !== undefined) throw this.#refused;
+    this.#checkThere();
     this.#packHost();
     this.#named = true;
     this.#record(encoder, this.#prepareNow(layerPlan), input, output);
@@ -324,6 +326,12 @@ export class GpuLayer {
     if (this.#destroyed) throw new ConvTranspose2dError('DESTROYED', 'the layer was destroyed');
   }
 
+  /** A lost device takes calls as if well. */
+  #checkThere(): void {
+    const lost = lossOf(this.device);
+    if (lost !== undefined) throw lost;
+  }
+
   #layOut(layerPlan: LayerPlan): Steps {
     const { minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment } = this.device.limits;
     return layOut(this.#spec, layerPlan, Math.max(minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment));
@@ -332,8 +340,6 @@ export class GpuLayer {
   #prepareNow(layerPlan: LayerPlan): Prepared {
     const ready = this.#prepared.get(layerPlan);
     if (ready !== undefined) return ready;
-    const lost = lossOf(this.device);
-    if (lost !== undefined) throw lost;
     const { device } = this;
     const { steps, tables, scratch, weights } = this.#layOut(layerPlan);
     const pipelines = steps.map(({ request }) => pipelineNow(device, request));

@@ -7,7 +7,7 @@ import registersCode from '../../shaders/registers.wgsl?raw';
 import texelsCode from '../../shaders/texels.wgsl?raw';
 import { ConvTranspose2dError } from '../errors.ts';
 import type { KernelName } from '../kernels.ts';
-import { lossOf } from './scopes.ts';
+import { lossBehind, lossOf } from './scopes.ts';
 
 /** The bindings of a shader, in order. */
 type Bindings = readonly (GPUBufferBindingType | 'texture' | 'texels')[];
@@ -170,9 +170,13 @@ export async function pipelineSoon(device: GPUDevice, request: PipelineRequest):
 async function compile(device: GPUDevice, request: PipelineRequest): Promise<GPUComputePipeline> {
   const descriptor = describe(device, request);
   try {
-    return await device.createComputePipelineAsync(descriptor);
-  } catch (cause) {
+    const pipeline = await device.createComputePipelineAsync(descriptor);
+    // On a lost device, a compile resolves as if well.
     const lost = lossOf(device);
+    if (lost !== undefined) throw lost;
+    return pipeline;
+  } catch (cause) {
+    const lost = await lossBehind(device);
     if (lost !== undefined) throw lost;
     const { messages } = await descriptor.compute.module.getCompilationInfo();
     const lines = messages.map(({ type, lineNum, linePos, message }) => `${lineNum}:${linePos} ${type}: ${message}`);

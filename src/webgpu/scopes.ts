@@ -19,6 +19,25 @@ export function lossOf(device: GPUDevice): ConvTranspose2dError | undefined {
   return losses.get(device)?.error;
 }
 
+/** Calls of a device that is lost may fail before it says so. In milliseconds: after that, something else was wrong. */
+const LATE = 250;
+
+/** The error of a device whose call has failed, if it was lost. */
+export async function lossBehind(
+  device: GPUDevice,
+  patience: number = LATE,
+): Promise<ConvTranspose2dError | undefined> {
+  const known = lossOf(device);
+  if (known !== undefined) return known;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, patience);
+  });
+  await Promise.race([device.lost, late]);
+  clearTimeout(timer);
+  return lossOf(device);
+}
+
 /** What the segment under way has made. Segments are synchronous, so that there is one at most. */
 let making: Made[] | undefined;
 export type Made = GPUBuffer | GPUTexture;
@@ -74,9 +93,8 @@ async function scoped<T>(device: GPUDevice, made: Made[], segment: () => T): Pro
   try {
     caught = await pop();
   } catch (cause) {
-    throw (
-      lossOf(device) ?? new ConvTranspose2dError('GPU_ERROR', `the device did not answer: ${String(cause)}`, { cause })
-    );
+    const lost = await lossBehind(device);
+    throw lost ?? new ConvTranspose2dError('GPU_ERROR', `the device did not answer: ${String(cause)}`, { cause });
   }
   // Popped innermost first: internal, out of memory, validation.
   const [internal = null, memory = null, validation = null] = caught;
