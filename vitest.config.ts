@@ -3,6 +3,7 @@ import { buildWorker } from './scripts/build-worker.mjs';
 import { findLavapipe } from './scripts/lavapipe.mjs';
 import {
   collectedHeap,
+  crashGpuProcess,
   longestTask,
   puppeteerProvider,
   recordTasks,
@@ -39,7 +40,7 @@ const inChromium = (
       screenshotFailures: false,
       provider: puppeteerProvider(),
       instances: [{ browser: 'chromium', name: instance }],
-      commands: { takePageErrors, collectedHeap, recordTasks, longestTask },
+      commands: { takePageErrors, collectedHeap, recordTasks, longestTask, crashGpuProcess },
     },
   },
 });

@@ -8,6 +8,9 @@ const flags: readonly string[] = [
   '--disable-background-timer-throttling',
   '--disable-renderer-backgrounding',
   '--disable-backgrounding-occluded-windows',
+  // Tests crash the GPU process on purpose, more often than a browser puts up with.
+  '--disable-gpu-process-crash-limit',
+  '--disable-domain-blocking-for-3d-apis',
   // The browser asks nothing of the network by itself.
   '--disable-quic',
   '--no-first-run',

@@ -14,6 +14,8 @@ declare module 'vitest/browser' {
     recordTasks: () => Promise<void>;
     /** Ends that. The processor time of the longest task, in milliseconds: other processes may hold a page up, but do not count. */
     longestTask: () => Promise<number>;
+    /** Crashes the browser's GPU process. */
+    crashGpuProcess: () => Promise<void>;
   };
 }
 
@@ -77,6 +79,12 @@ class PuppeteerProvider implements BrowserProvider {
     return page;
   }
 
+  async crashGpuProcess(): Promise<void> {
+    const session = await (await this.#browser)?.target().createCDPSession();
+    await session?.send('Browser.crashGpuProcess');
+    await session?.detach();
+  }
+
   async openPage(sessionId: string, url: string): Promise<void> {
     this.#browser ??= launchChromium();
     const browser = await this.#browser;
@@ -113,6 +121,10 @@ export const recordTasks = defineBrowserCommand(({ provider, sessionId }) => {
 export const longestTask = defineBrowserCommand(({ provider, sessionId }) => {
   if (!(provider instanceof PuppeteerProvider)) throw new Error("tasks are puppeteer's to record");
   return provider.longestTask(sessionId);
+});
+
+export const crashGpuProcess = defineBrowserCommand(async ({ provider }) => {
+  if (provider instanceof PuppeteerProvider) await provider.crashGpuProcess();
 });
 
 export function puppeteerProvider(): BrowserProviderOption {
