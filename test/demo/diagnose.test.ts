@@ -210,3 +210,46 @@ describe.each(LOOKS)('at %i pixels, %s', (width, scheme) => {
     await expectAccessible(page);
   });
 });
+
+test('a GPU that is taken away is told in plain words, and another try goes on', async () => {
+  await open('&device=webgpu', {
+    prepare: (fresh) =>
+      fresh.evaluateOnNewDocument(() => {
+        const requestAdapter = navigator.gpu.requestAdapter.bind(navigator.gpu);
+        navigator.gpu.requestAdapter = async (options) => {
+          const adapter = await requestAdapter(options);
+          const requestDevice = adapter!.requestDevice.bind(adapter);
+          adapter!.requestDevice = async (descriptor) => {
+            const device = await requestDevice(descriptor);
+            window.addEventListener('take-gpu', () => {
+              device.destroy();
+            });
+            return device;
+          };
+          return adapter;
+        };
+      }),
+  });
+  await page.evaluate(() => window.dispatchEvent(new Event('take-gpu')));
+  await page.waitForFunction(() => !document.querySelector<HTMLElement>('#problem')!.hidden);
+  expect(await text('#problem p')).toContain('The GPU was taken away');
+  await page.click('[aria-label="More: Kernel"]');
+  await settled();
+  expect(await text('.made-by')).toMatch(/the GPU/);
+  await expectShown({ ...DEFAULT_PATTERN, kernel: [4, 4] }, 'ones');
+});
+
+test('without WebGPU the CPU computes; asked for a GPU, the page says that there is none and still tells of the layer', async () => {
+  const prepare = (fresh: Page): Promise<unknown> =>
+    fresh.evaluateOnNewDocument(() => {
+      Object.defineProperty(navigator, 'gpu', { value: undefined });
+    });
+  await open('', { prepare });
+  expect(await text('.made-by')).toBe('the layer, on the CPU');
+  await expectShown(DEFAULT_PATTERN, 'ones');
+  await page.close();
+  ({ page, errors } = await site.visit('?view=diagnose&device=webgpu', { prepare }));
+  await page.waitForFunction(() => !document.querySelector<HTMLElement>('#problem')!.hidden);
+  expect(await text('#problem p')).toContain('no GPU that it can use');
+  expect(await figure('.value.ripple')).toBeCloseTo(400 / 3, 9);
+});
