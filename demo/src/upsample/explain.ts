@@ -12,7 +12,6 @@ export function explain(root: HTMLElement, id: KernelId, layer: UpsampleLayer, i
   const cut = crop === 1 ? 'One row or column is' : `${crop} rows or columns are`;
   const words = [
     `Each input pixel is multiplied by a patch of ${kernel} × ${kernel} weights (the kernel).`,
-    about,
     `The patches are laid down ${stride} pixels apart (the stride), ${overlap}.`,
     crop === 0 ? '' : `${cut} cut off on every side (the padding).`,
     'Red, green and blue are enlarged each on its own (the groups).',
@@ -20,6 +19,7 @@ export function explain(root: HTMLElement, id: KernelId, layer: UpsampleLayer, i
       ? ''
       : `So that the border is not darkened, the outermost pixels are repeated ${times(halo)} outward beforehand.`,
   ];
+  find('#kernel-note', HTMLElement, root).textContent = about;
   find('#explain-text', HTMLElement, root).textContent = words.filter(Boolean).join(' ');
   find('#explain-code', HTMLElement, root).textContent = code(id, layer, input, source);
   find('#kernel-caption', HTMLElement, root).textContent =

@@ -71,7 +71,7 @@ export async function* enlargeLive(
       for await (const { output, strip, milliseconds: part } of upsampler.run(before.pixels, signal)) {
         milliseconds += part;
         const top = layer.stride * strip.start;
-        check.compare(output, top);
+        await check.compare(output, top);
         const rgba = new Uint8ClampedArray(4 * after.width * (output.shape[2] ?? 0));
         tensorToRgba(output, rgba, 0);
         after.put(new ImageData(rgba, after.width), top);

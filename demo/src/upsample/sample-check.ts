@@ -1,6 +1,7 @@
 import type { HostTensor } from 'webgpu-conv-transpose2d';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
 import { paddingOf, type UpsampleLayer } from './kernels.ts';
+import { makeBreather } from '../work.ts';
 import { CHANNELS, valueAt, type Pixels } from './pixels.ts';
 
 export interface Sample {
@@ -62,6 +63,7 @@ export class SampleCheck {
   readonly count: number;
   readonly #samples: readonly Sample[];
   readonly #reference: (sample: Sample) => number;
+  readonly #breathe = makeBreather();
   #next = 0;
 
   constructor(pixels: Pixels, layer: UpsampleLayer, count: number = SAMPLE_COUNT) {
@@ -70,12 +72,13 @@ export class SampleCheck {
     this.#reference = localReference(pixels, layer);
   }
 
-  /** The next strip (1, 3, height, width), whose first row is row `top` of the whole. */
-  compare({ shape, data }: HostTensor, top: number): void {
+  /** The next strip (1, 3, height, width), whose first row is row `top` of the whole. The page gets its turn meanwhile. */
+  async compare({ shape, data }: HostTensor, top: number): Promise<void> {
     const [, , height = 0, width = 0] = shape;
     for (; this.#next < this.#samples.length; this.#next++) {
       const sample = this.#samples[this.#next];
       if (!sample || sample.row >= top + height) return;
+      await this.#breathe();
       const { channel, row, column } = sample;
       const value = data[(channel * height + row - top) * width + column] ?? NaN;
       const difference = Math.abs(value - this.#reference(sample));

@@ -16,8 +16,8 @@ export interface FinishedStrip {
 
 /** Small enough that one strip on the page's own thread is no pause that a person notices. */
 const CPU_STRIP_VALUES = 2 ** 19;
-/** 8 MiB of results: the GPU waits little, and turning them into pixels is no pause either. */
-const GPU_STRIP_VALUES = 2 ** 21;
+/** 4 MiB of results: the GPU waits little, and turning them into pixels is no pause either. */
+const GPU_STRIP_VALUES = 2 ** 20;
 const BYTES_PER_VALUE = 4;
 
 export function maxStripValues(device: Device): number {

@@ -151,7 +151,7 @@ class UpsampleView {
       for await (const finished of upsampler.run(before.pixels, signal)) {
         milliseconds += finished.milliseconds;
         strips = finished.count;
-        check.compare(finished.output, finished.strip.start * layer.stride);
+        await check.compare(finished.output, finished.strip.start * layer.stride);
         await result.add(finished.output);
         signal.throwIfAborted();
         this.#report.progress((finished.index + 1) / finished.count);

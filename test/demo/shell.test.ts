@@ -1,0 +1,159 @@
+/** What is around the views: the way from one to another, the keyboard, and the site as it is built. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { Page } from 'puppeteer';
+import { build, preview, type PreviewServer } from 'vite';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { configFile, openSite, type Site, type VisitOptions } from './site.ts';
+
+let site: Site;
+let page: Page;
+let errors: string[];
+
+beforeAll(async () => {
+  site = await openSite();
+});
+
+afterAll(() => site.close());
+
+afterEach(async () => {
+  await page.close();
+  expect(errors).toEqual([]);
+});
+
+/** Opens Upsample and waits for its sample picture. */
+async function open(search: string, options?: VisitOptions): Promise<void> {
+  ({ page, errors } = await site.visit(search, options));
+  await settled();
+}
+
+async function settled(): Promise<void> {
+  await page.waitForSelector('.stage[aria-busy=false]', { timeout: 120_000 });
+}
+
+const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
+
+test('the views are reached by link, Back and Forward, and remember what was chosen', async () => {
+  await open('?device=cpu&scale=2');
+  const titles: Record<string, string> = {
+    Explore: 'How a transposed convolution works',
+    Diagnose: 'Where checkerboards come from',
+    Benchmark: 'How fast it is here',
+  };
+  for (const [name, title] of Object.entries(titles)) {
+    await page.locator(`nav ::-p-text(${name})`).click();
+    await page.waitForFunction((title) => document.querySelector('h1')?.textContent === title, {}, title);
+    expect(await page.title()).toContain(title);
+    expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('H1');
+    expect(new URL(page.url()).searchParams.get('view')).toBe(name.toLowerCase());
+    expect(new URL(page.url()).searchParams.get('device')).toBe('cpu');
+    expect(await text('nav [aria-current=page]')).toBe(name);
+  }
+  await page.goBack();
+  await page.waitForFunction((title) => document.querySelector('h1')?.textContent === title, {}, titles['Diagnose']);
+  await page.locator('nav ::-p-text(Upsample)').click();
+  await settled();
+  expect(new URL(page.url()).search).toBe('?device=cpu&scale=2');
+  expect(await text('#size')).toBe('360 × 240 → 720 × 480');
+});
+
+describe('the built site', () => {
+  let server: PreviewServer;
+  let base: string;
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'demo-site-'));
+    const outDir = join(folder, 'some-folder');
+    await build({ configFile, logLevel: 'error', build: { outDir, emptyOutDir: true } });
+    server = await preview({
+      configFile: false,
+      root: folder,
+      logLevel: 'error',
+      build: { outDir: '.' },
+      preview: { port: 0 },
+    });
+    base = new URL('some-folder/index.html', server.resolvedUrls!.local[0]).href;
+  });
+
+  afterAll(async () => {
+    await server.close();
+    await rm(folder, { recursive: true });
+  });
+
+  test('works from a folder, every view of it', async () => {
+    await open('?device=cpu&scale=2', { base });
+    expect(await page.$eval('#difference', (element) => Number((element as HTMLDataElement).value))).toBeLessThan(1e-3);
+    for (const name of ['Explore', 'Diagnose', 'Benchmark']) {
+      await page.locator(`nav ::-p-text(${name})`).click();
+      await page.waitForSelector(`.view.${name.toLowerCase()} h1`);
+      expect(new URL(page.url()).pathname).toBe('/some-folder/index.html');
+    }
+    await page.reload();
+    await page.waitForSelector('.view.benchmark h1');
+  });
+
+  test.each(['upsample', 'explore', 'diagnose', 'benchmark'])(
+    'loads at most 150 kB of code, gzipped, for %s before the visitor does anything',
+    async (view) => {
+      const loaded: Promise<{ path: string; kind: string; bytes: Buffer }>[] = [];
+      ({ page, errors } = await site.visit(`?view=${view}`, {
+        base,
+        prepare: (fresh) => {
+          fresh.on('response', (response) => {
+            const { pathname } = new URL(response.url());
+            if (!response.url().startsWith('http')) return;
+            loaded.push(
+              response.buffer().then((bytes) => ({ path: pathname, kind: response.request().resourceType(), bytes })),
+            );
+          });
+          return Promise.resolve();
+        },
+      }));
+      await page.waitForSelector(`.view.${view} h1`);
+      await page.waitForNetworkIdle();
+      const code = (await Promise.all(loaded)).filter(({ path }) => !/\.(webp|png|svg)$/.test(path));
+      expect(code.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['document', 'script', 'stylesheet']));
+      const sizes = code.map(({ path, bytes }) => [path, gzipSync(bytes).length] as const);
+      const total = sizes.reduce((sum, [, size]) => sum + size, 0);
+      expect(total, JSON.stringify(sizes)).toBeLessThanOrEqual(150_000);
+    },
+  );
+});
+
+test('everything is reached and used with the keyboard alone', async () => {
+  await open('?device=cpu&scale=2');
+  const reach = async (wanted: string): Promise<void> => {
+    for (let tabs = 0; tabs < 40; tabs++) {
+      await page.keyboard.press('Tab');
+      if (await page.evaluate((wanted) => document.activeElement!.matches(wanted), wanted)) return;
+    }
+    throw new Error(`${wanted} is not reached`);
+  };
+  await reach('.skip');
+  await page.keyboard.press('Enter');
+  await reach('.viewer');
+  await reach('.divider');
+  await reach('[data-zoom=in]');
+  await page.keyboard.press('Enter');
+  await reach('.save');
+  await reach('.choose');
+  await reach('.camera');
+  await reach('input[name=scale]');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForFunction(() => document.querySelector('#size')!.textContent.endsWith('1080 × 720'));
+  await reach('input[name=kernel]');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForFunction(() => document.querySelector('#explain-text')!.textContent.includes('17 × 17'));
+  await reach('input[name=device]');
+  await settled();
+  await page.keyboard.down('Shift');
+  await reach('nav li:last-child a');
+  await page.keyboard.up('Shift');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.view.benchmark h1');
+  expect(await page.evaluate(() => document.activeElement!.tagName)).toBe('H1');
+  await reach('.start');
+});
