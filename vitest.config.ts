@@ -69,12 +69,17 @@ export default defineConfig({
         test: { name: 'demo', include: ['test/demo/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000 },
       },
       {
+        // The examples, built and served as their users would, in a browser that the test drives from Node.
+        extends: true,
+        test: { name: 'places', include: ['test/places/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+      },
+      {
         // The same tests again, in Node, with Dawn on lavapipe or on the Vulkan driver that VK_DRIVER_FILES names.
-        // Tests that need a page end in `.page.test.ts`.
+        // Tests that need a page end in `.page.test.ts`; test/dawn is of Node alone.
         extends: true,
         test: {
           name: 'dawn',
-          include: ['test/browser/**/*.test.ts'],
+          include: ['test/browser/**/*.test.ts', 'test/dawn/**/*.test.ts'],
           exclude: ['test/browser/**/*.page.test.ts'],
           setupFiles: ['test/support/setup-dawn.ts'],
           env: { ...findLavapipe() },

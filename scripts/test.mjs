@@ -135,18 +135,18 @@ outcomes.push(
 );
 if (browser !== undefined) {
   const env = { PUPPETEER_EXECUTABLE_PATH: browser };
-  outcomes.push(await tests('chromium', { env }), await tests('demo', { env }));
+  outcomes.push(await tests('chromium', { env }), await tests('demo', { env }), await tests('places', { env }));
   if (all) outcomes.push(await tests('soak', { env }));
 }
 
-/** What Chromium's software adapter cannot run: float16 without conversion. */
-const float16 = ['test/browser/conformance.test.ts', 'test/browser/random-shapes.test.ts'];
+/** What Chromium's software adapter cannot run: float16 without conversion, and Node. */
+const inNodeAlone = ['test/browser/conformance.test.ts', 'test/browser/random-shapes.test.ts', 'test/dawn/'];
 if (ensureLavapipe() === undefined) {
   console.error(
     'NOT TESTED: native float16, and Dawn in Node. They need a Vulkan driver: set VK_DRIVER_FILES to one, or run this on Debian, where it can be fetched.',
   );
 } else {
-  outcomes.push(await tests('dawn', all ? {} : { files: float16 }));
+  outcomes.push(await tests('dawn', all ? {} : { files: inNodeAlone }));
 }
 
 /** @param {'passed' | 'failed'} key */

@@ -177,7 +177,10 @@ describe('packing on the GPU', () => {
     expect(mismatch(a, { input: call, ...host, options: { weightLayout, groups } }, { lane: 'exact' })).toBeUndefined();
     expect(a).toEqual(b);
 
-    const buffers = [...count.live].filter(([, label]) => label === 'conv-transpose2d packed weight') as [GPUBuffer, string][];
+    const buffers = [...count.live].filter(([, label]) => label === 'conv-transpose2d packed weight') as [
+      GPUBuffer,
+      string,
+    ][];
     expect(buffers.length).toBe(2);
     for (const [buffer] of buffers) {
       const { data } = await download(device, { shape: [packedElements(spec)], buffer });
