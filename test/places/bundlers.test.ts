@@ -1,5 +1,5 @@
 // The package as pages get it: through Vite, through esbuild, and as files; in a worker and on the page. The examples
-// are built as their users would, served, and looked at.
+// are built as their users would, served, and looked at: `examples/worker.ts` and `examples/upsample.worker.ts` by both.
 import { execFileSync } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';

@@ -16,7 +16,7 @@ interface Quote {
 /** The blocks of a page that name an example. */
 function quotes(page: string): Quote[] {
   const blocks = read(page).matchAll(
-    /^```ts (?<example>examples\/[\w.-]+\.ts)(?:#(?<region>[\w-]+))?\n(?<code>.*?)^```$/gms,
+    /^```(?:ts|js|html) (?<example>examples\/[\w./-]+\.\w+)(?:#(?<region>[\w-]+))?\n(?<code>.*?)^```$/gms,
   );
   return [...blocks].map(({ groups }) => ({
     page,
