@@ -3,7 +3,7 @@ import type { Page } from 'puppeteer';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
 import { settle, outputSize, type Layer, type Parameter } from '../../demo/src/explore/layer.ts';
-import { fill, type Filling } from '../../demo/src/explore/numbers.ts';
+import { fill, type Filling, type Numbers } from '../../demo/src/explore/numbers.ts';
 import { DEFAULT_LAYER } from '../../demo/src/explore/state.ts';
 import {
   expectAccessible,
@@ -76,8 +76,7 @@ async function shownSum(): Promise<number> {
   return sum;
 }
 
-function expected(layer: Layer, filling: Filling = 'counting'): number[] {
-  const { input, kernel } = fill(layer, filling);
+function expected(layer: Layer, { input, kernel }: Numbers = fill(layer, 'counting')): number[] {
   const { stride, padding, outputPadding, dilation } = layer;
   return [
     ...convTranspose2dReference(
@@ -113,7 +112,7 @@ describe('the output on the page is the reference’s', () => {
     const layer = { ...DEFAULT_LAYER, ...changes };
     expect(settle(layer).layer).toEqual(layer);
     await open(search);
-    expect(await shownOutput()).toEqual(expected(layer, filling));
+    expect(await shownOutput()).toEqual(expected(layer, fill(layer, filling)));
     const [height, width] = outputSize(layer);
     expect(await text('.formula-height')).toMatch(new RegExp(` = ${height}$`));
     expect(await text('.formula-width')).toMatch(new RegExp(` = ${width}$`));
@@ -130,7 +129,13 @@ test('steppers change the layer, the address and the code', async () => {
   const layer: Layer = { ...DEFAULT_LAYER, input: [3, 2], kernel: [4, 4], stride: [3, 3], outputPadding: [0, 0] };
   expect(await shownOutput()).toEqual(expected(layer));
   await page.waitForFunction(() => location.search.includes('input=3x2'));
-  expect(new URL(page.url()).search).toBe('?view=explore&input=3x2&kernel=4&stride=3&outputPadding=0');
+  expect(Object.fromEntries(new URL(page.url()).searchParams)).toEqual({
+    view: 'explore',
+    input: '3x2',
+    kernel: '4',
+    stride: '3',
+    outputPadding: '0',
+  });
   expect(await text('.code-text')).toContain('{ stride: 3, padding: 1 }');
   await page.click('input[name=library][value=tensorflow]');
   await drawn();
@@ -141,6 +146,23 @@ test('steppers change the layer, the address and the code', async () => {
   await drawn();
   expect(await shownOutput()).toEqual(expected(layer));
   expect(await text('.code-text')).toContain('output_shape=[1, 8, 5, 1]');
+});
+
+test('own numbers begin as what is shown, and are followed as they are typed', async () => {
+  await open('&numbers=mixed');
+  await page.click('input[name=numbers][value=own]');
+  await drawn();
+  const begun = fill(DEFAULT_LAYER, 'mixed');
+  expect(await shownOutput()).toEqual(expected(DEFAULT_LAYER, begun));
+  await page.click('[name=own-kernel]', { clickCount: 3 });
+  await page.keyboard.type('0 0 0, 0 -7 0, 0 0 x');
+  await drawn();
+  const typed = { input: begun.input, kernel: [0, 0, 0, 0, -7, 0, 0, 0, 0] };
+  expect(await shownOutput()).toEqual(expected(DEFAULT_LAYER, typed));
+  await page.waitForFunction(() => location.search.includes('w=0_0_0_0_-7_0_0_0_0'));
+  await page.reload();
+  await drawn();
+  expect(await shownOutput()).toEqual(expected(DEFAULT_LAYER, typed));
 });
 
 test('a number that cannot be is brought to one that can, in words', async () => {

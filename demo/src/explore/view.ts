@@ -9,9 +9,9 @@ import { Grid } from '../grid.ts';
 import { fullSize, outputSize, settle, type Layer, type Parameter, type Size } from './layer.ts';
 import * as looks from './looks.ts';
 import { layerMatrix, productColumns, transpose, type SparseMatrix } from './matrix.ts';
-import { fill, FILLINGS } from './numbers.ts';
+import { fill, FILLINGS, parseNumbers } from './numbers.ts';
 import { Player } from './player.ts';
-import { atOutput, atStep, inWay, readState, start, writeState, type State } from './state.ts';
+import { atOutput, atStep, inWay, readState, start, withFilling, writeState, type State } from './state.ts';
 import { sentence, stepCount, stepOfInput, WAYS } from './steps.ts';
 import { outputs } from './sums.ts';
 import { outputTable, rowsText, sizeText, spoken, tellCode, tellOutput, tellSizes } from './telling.ts';
@@ -89,7 +89,8 @@ class ExploreView {
   }
 
   #change(state: State): void {
-    if (state.layer !== this.#state.layer || state.filling !== this.#state.filling) this.#model = modelOf(state);
+    const { layer, filling, own } = this.#state;
+    if (state.layer !== layer || state.filling !== filling || state.own !== own) this.#model = modelOf(state);
     this.#state = state;
     this.show();
     clearTimeout(this.#addressTimer);
@@ -140,6 +141,12 @@ class ExploreView {
       find(`input[name=${name}][value=${value}]`, HTMLInputElement, root).checked = true;
     }
     this.#drawSteps(scene);
+    find('.own', HTMLElement, root).hidden = this.#state.filling !== 'own';
+    for (const name of ['input', 'kernel'] as const) {
+      const field = find(`[name=own-${name}]`, HTMLInputElement, root);
+      // What is being typed is left alone.
+      if (field !== document.activeElement) field.value = scene.numbers[name].join(' ');
+    }
     tellSizes(root, layer);
     tellOutput(root, scene);
     tellCode(root, scene);
@@ -244,13 +251,22 @@ class ExploreView {
         this.#player.stop();
         this.#change(inWay(this.#state, way));
       }
-      if (filling) this.#change({ ...this.#state, filling });
+      if (filling) this.#change(withFilling(this.#state, filling));
       if (library) this.#change({ ...this.#state, library });
       if (matrix) {
         this.#isTransposed = matrix === 'transpose';
         this.show();
       }
     });
+    for (const name of ['input', 'kernel'] as const) {
+      const field = find(`[name=own-${name}]`, HTMLInputElement, this.#root);
+      field.addEventListener('input', () => {
+        this.#change({ ...this.#state, own: { ...this.#model.numbers, [name]: parseNumbers(field.value) } });
+      });
+      field.addEventListener('blur', () => {
+        this.show();
+      });
+    }
     const examples = find('.examples', HTMLElement, this.#root);
     for (const { name, layer } of EXAMPLES) {
       const button = document.createElement('button');
@@ -306,8 +322,8 @@ interface Model {
   readonly matrix: { readonly plain: SparseMatrix; readonly transposed: SparseMatrix } | undefined;
 }
 
-function modelOf({ layer, filling }: State): Model {
-  const numbers = fill(layer, filling);
+function modelOf({ layer, filling, own }: State): Model {
+  const numbers = fill(layer, filling, own);
   const values = outputs(layer, numbers);
   const plain = values.length <= MOST_ROWS ? layerMatrix(layer, numbers) : undefined;
   return {

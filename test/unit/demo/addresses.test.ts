@@ -6,7 +6,7 @@ import { BEGINNINGS } from '../../../demo/src/diagnose/weights.ts';
 import { LIBRARIES } from '../../../demo/src/explore/code.ts';
 import { EXAMPLES } from '../../../demo/src/explore/examples.ts';
 import { BOUNDS, PARAMETERS, settle, type Layer } from '../../../demo/src/explore/layer.ts';
-import { FILLINGS } from '../../../demo/src/explore/numbers.ts';
+import { fill, FILLINGS } from '../../../demo/src/explore/numbers.ts';
 import * as explore from '../../../demo/src/explore/state.ts';
 import { stepCount, WAYS } from '../../../demo/src/explore/steps.ts';
 import { readPair, writePair } from '../../../demo/src/pair-controls.ts';
@@ -16,6 +16,8 @@ const pair = ([min, max]: readonly [number, number]): fc.Arbitrary<readonly [num
 
 const address = (params: Record<string, string | null>): URLSearchParams =>
   new URLSearchParams(Object.entries(params).filter((entry): entry is [string, string] => entry[1] !== null));
+
+const NONE = { input: [], kernel: [] };
 
 describe('Explore', () => {
   const layers: fc.Arbitrary<Layer> = fc
@@ -38,7 +40,10 @@ describe('Explore', () => {
         fc.constantFrom(...LIBRARIES),
         fc.nat(),
         (layer, filling, way, library, at) => {
-          const state = explore.atStep(explore.start(layer, { filling, way, library }), at % stepCount(way, layer));
+          const state = explore.atStep(
+            explore.start(layer, { filling, own: filling === 'own' ? fill(layer, 'mixed') : NONE, way, library }),
+            at % stepCount(way, layer),
+          );
           expect(explore.readState(address(explore.writeState(state)))).toEqual(state);
         },
       ),

@@ -18,7 +18,7 @@ import {
   type Size,
 } from '../../../demo/src/explore/layer.ts';
 import { addInPlace, layerMatrix, productColumns, transpose } from '../../../demo/src/explore/matrix.ts';
-import { fill, FILLINGS } from '../../../demo/src/explore/numbers.ts';
+import { fill, FILLINGS, parseNumbers } from '../../../demo/src/explore/numbers.ts';
 import { stepAt, stepCount, stepOfInput, stepOfOutput, WAYS } from '../../../demo/src/explore/steps.ts';
 import { gather, outputs, phaseOf, spread } from '../../../demo/src/explore/sums.ts';
 import { insertAndPad, insertZeros, turned } from '../../../demo/src/explore/zero-insertion.ts';
@@ -34,6 +34,7 @@ const asked = (beyond: number): fc.Arbitrary<Layer> =>
 
 /** Every layer that can be shown. */
 const layers = asked(0).map((layer) => settle(layer).layer);
+const OWN = { input: [3, -1, 4, 0, -5, 9, 2, -6], kernel: [-5, 3, 5, 8, 0, -9, 7] };
 const fillings = fc.constantFrom(...FILLINGS);
 
 const options = ({
@@ -57,7 +58,7 @@ function reference(layer: Layer, numbers: ReturnType<typeof fill>, given: object
 const check = (law: (layer: Layer, numbers: ReturnType<typeof fill>) => void): void => {
   fc.assert(
     fc.property(layers, fillings, (layer, filling) => {
-      law(layer, fill(layer, filling));
+      law(layer, fill(layer, filling, OWN));
     }),
     { numRuns: 300 },
   );
@@ -314,4 +315,15 @@ describe('the same in other libraries', () => {
       'const output = await convTranspose2d(input, weight);',
     );
   });
+});
+
+test.each([
+  ['1 2 3', [1, 2, 3]],
+  [' 1, −2;3\n4 ', [1, -2, 3, 4]],
+  ['1_-2_3', [1, -2, 3]],
+  ['1.6 200 -300 - . 1-2', [2, 99, -99, 0, 0, 0]],
+  ['none', []],
+  ['', []],
+])('own numbers written %j', (text, expected) => {
+  expect(parseNumbers(text)).toEqual(expected);
 });
