@@ -21,16 +21,21 @@ import type {
   GpuTensor,
   HostTensor,
   LayerOptions,
+  Mismatch,
   Pair,
   Plan,
   StateDict,
 } from './types.ts';
 import { checkGpuTensor, emptyTensor } from './webgpu/buffers.ts';
-import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
+import { adapterOf, capabilitiesOf, setKernelAside, sharedDevice } from './webgpu/device.ts';
 import { GpuLayer } from './webgpu/layer.ts';
 import { lossOf } from './webgpu/scopes.ts';
+import { wrongOutput, type WrongOutput } from './verify.ts';
 
 type Backend = GpuLayer | CpuLayer;
+
+/** With `verify: 'sample'`, after the first call of a shape one of so many is checked. */
+const CHECKED_OF = 64;
 
 /** Plans that a layer keeps, by shape; what the least recently used one holds is let go. */
 const KEPT_PLANS = 64;
@@ -56,6 +61,14 @@ export class ConvTranspose2d {
   #stateLost = false;
   /** The plan used last: a layer is mostly called with one shape. */
   #recent: { readonly inputShape: readonly number[]; readonly plan: LayerPlan } | undefined;
+  readonly #verify: 'off' | 'sample' | 'always';
+  readonly #onMismatch: (mismatch: Mismatch) => void;
+  /** How many calls there were, and parameters loaded. */
+  #calls = 0;
+  #loads = 0;
+  /** How many kernels were set aside when the plans were made. */
+  #setAside = 0;
+  readonly #checked = new WeakSet<LayerPlan>();
   #destroyed = false;
 
   /**
@@ -67,8 +80,14 @@ export class ConvTranspose2d {
     kernelSize: Pair,
     options?: ConvTranspose2dOptions & LayerOptions,
   ) {
-    const { spec, device, seed } = resolveOptions(inChannels, outChannels, kernelSize, options);
+    const { spec, device, seed, verify, onMismatch } = resolveOptions(inChannels, outChannels, kernelSize, options);
     this.#spec = spec;
+    this.#verify = verify;
+    this.#onMismatch =
+      onMismatch ??
+      (({ message }) => {
+        console.warn(message);
+      });
     this.#asked = device;
     this.#initial = () => initialState(spec, seed);
     if (device !== undefined) this.#settle(device, 'the device given');
@@ -104,6 +123,7 @@ export class ConvTranspose2d {
     }
     this.#initial = undefined;
     this.#stateLost = false;
+    this.#loads++;
   }
 
   /** Weights in the layer's `weightLayout`, and the bias if there is one. */
@@ -160,8 +180,32 @@ export class ConvTranspose2d {
     checkHostTensor('input', input, undefined, this.#spec.dtype);
     const outputShape = shapeOfOutput(this.#spec, input.shape, outputSize);
     if (output !== undefined) checkHostTensor('output', output, outputShape, this.#spec.dtype);
-    const { backend, layerPlan } = await this.#ready(input.shape, outputSize, signal);
-    return this.#settled(backend.forward(layerPlan, input, output, signal), signal);
+    // An output may lie where the input does.
+    const shared = this.#verify !== 'off' && output?.data.buffer === input.data.buffer;
+    const from = shared ? copied(input) : input;
+    for (;;) {
+      const { backend, layerPlan } = await this.#ready(input.shape, outputSize, signal);
+      const loads = this.#loads;
+      const result = await this.#settled(backend.forward(layerPlan, from, output, signal), signal);
+      if (!(backend instanceof GpuLayer) || !this.#isToBeChecked(layerPlan)) return result;
+      const state = this.#state ?? (await this.stateDict());
+      signal?.throwIfAborted();
+      // Others may have been loaded meanwhile: nobody knows which the call had.
+      if (loads !== this.#loads) return result;
+      const wrong = wrongOutput(this.#spec, state, from, result, outputSize);
+      if (wrong === undefined) return result;
+      const { kernel } = layerPlan.plan;
+      setKernelAside(backend.device, kernel);
+      this.#onMismatch(mismatchOf(layerPlan.plan, adapterOf(backend.device), input.shape, wrong));
+    }
+  }
+
+  #isToBeChecked(layerPlan: LayerPlan): boolean {
+    if (this.#verify === 'off') return false;
+    const due = this.#verify === 'always' || !this.#checked.has(layerPlan) || this.#calls % CHECKED_OF === 0;
+    this.#calls++;
+    this.#checked.add(layerPlan);
+    return due;
   }
 
   /**
@@ -292,6 +336,7 @@ export class ConvTranspose2d {
   }
 
   #plan(inputShape: readonly number[], outputSize: Pair | undefined): LayerPlan {
+    this.#forgetSetAside();
     const recent = this.#recent;
     if (recent !== undefined && outputSize === undefined && sameShape(recent.inputShape, inputShape))
       return recent.plan;
@@ -315,6 +360,16 @@ export class ConvTranspose2d {
     return layerPlan;
   }
 
+  /** Plans anew when a kernel was set aside, by whichever layer. */
+  #forgetSetAside(): void {
+    const count = this.#backend?.capabilities.setAside?.size ?? 0;
+    if (count === this.#setAside) return;
+    this.#setAside = count;
+    for (const layerPlan of this.#plans.values()) this.#backend?.release(layerPlan);
+    this.#plans.clear();
+    this.#recent = undefined;
+  }
+
   #loadGpu(weight: HostTensor | GpuTensor, bias: HostTensor | GpuTensor | undefined): void {
     const backend = this.#backend;
     if (backend === undefined) {
@@ -332,6 +387,19 @@ export class ConvTranspose2d {
     backend.loadGpu({ weight: gpuWeight, bias: gpuBias });
     this.#state = undefined;
   }
+}
+
+function mismatchOf(
+  { kernel, outputShape }: Plan,
+  adapter: string,
+  inputShape: readonly number[],
+  wrong: WrongOutput,
+): Mismatch {
+  const { index, value, expected, bound } = wrong;
+  const message =
+    `conv-transpose2d: kernel ${kernel} on adapter '${adapter}' computed ${value} in place of ${expected} ± ${bound}, ` +
+    `output ${index} of ${outputShape.join('×')} from input ${inputShape.join('×')}; it is set aside for this session`;
+  return { kernel, adapter, inputShape: [...inputShape], outputShape, ...wrong, message };
 }
 
 const isGpu = (tensor: HostTensor | GpuTensor | undefined): tensor is GpuTensor =>

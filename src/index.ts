@@ -15,6 +15,7 @@ export type {
   HostTensor,
   LayerOptions,
   Layout,
+  Mismatch,
   Padding,
   Pair,
   Phase,

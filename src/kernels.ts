@@ -1,4 +1,5 @@
 /** Which kernel computes a problem, and in how many workgroups. */
+import { ConvTranspose2dError } from './errors.ts';
 import type { Axis } from './geometry.ts';
 import type { Capabilities, Problem } from './plan.ts';
 
@@ -26,6 +27,17 @@ export interface Texels {
 
 /** Chooses by shape, layout and the kind of adapter. */
 export function chooseKernel(problem: Problem, capabilities: Capabilities): KernelChoice {
+  const choice = firstChoice(problem, capabilities);
+  const { setAside } = capabilities;
+  if (setAside?.has(choice.kernel) !== true) return choice;
+  const reason = `${choice.kernel} computed wrong numbers here and is set aside`;
+  const others = problem.weight.base % 4 === 0 ? [phaseGemm(problem, SMALL), direct(problem, reason)] : [];
+  const other = others.find(({ kernel }) => !setAside.has(kernel));
+  if (other === undefined) throw new ConvTranspose2dError('GPU_ERROR', `${reason}, and so are the others`);
+  return { ...other, reason };
+}
+
+function firstChoice(problem: Problem, capabilities: Capabilities): KernelChoice {
   // The others read weights as vec4s, and a cut may begin inside one.
   if (problem.weight.base % 4 !== 0) return direct(problem, 'a few output channels, cut off by the limits');
   if (capabilities.choose !== undefined) return capabilities.choose(problem);

@@ -53,6 +53,8 @@ const layerOptionNames = [
   'activation',
   'negativeSlope',
   'device',
+  'verify',
+  'onMismatch',
 ] as const satisfies (keyof ConvTranspose2dOptions)[];
 const constructorNames: readonly string[] = [...layerOptionNames, 'bias', 'dtype', 'seed'];
 const callNames: readonly string[] = ['outputSize', 'signal', 'output'] satisfies (keyof Call)[];
@@ -133,7 +135,13 @@ export function resolveOptions(
   outChannels: unknown,
   kernelSize: unknown,
   options: unknown,
-): { spec: Spec; device: Device | undefined; seed: number | undefined } {
+): {
+  spec: Spec;
+  device: Device | undefined;
+  seed: number | undefined;
+  verify: NonNullable<ConvTranspose2dOptions['verify']>;
+  onMismatch: ConvTranspose2dOptions['onMismatch'];
+} {
   const given = optionsOf(options, constructorNames);
   // undefined means left out; null does not.
   const {
@@ -150,6 +158,8 @@ export function resolveOptions(
     bias = true,
     dtype = 'float32',
     seed,
+    verify = 'off',
+    onMismatch,
   } = given;
   const device = checkDevice(given['device']);
   if (typeof negativeSlope !== 'number' || !Number.isFinite(negativeSlope)) {
@@ -189,7 +199,16 @@ export function resolveOptions(
       );
     }
   }
-  return { spec: Object.freeze(spec), device, seed: seed === undefined ? undefined : integer('seed', seed, 0) };
+  if (onMismatch !== undefined && typeof onMismatch !== 'function') {
+    throw invalid('onMismatch', onMismatch, 'it must be a function, or left out');
+  }
+  return {
+    spec: Object.freeze(spec),
+    device,
+    seed: seed === undefined ? undefined : integer('seed', seed, 0),
+    verify: oneOf('verify', verify, ['off', 'sample', 'always']),
+    onMismatch: onMismatch as ConvTranspose2dOptions['onMismatch'],
+  };
 }
 
 /** Splits a call's own words off a function's options: `{ …layer options, outputSize, signal, output }`. */

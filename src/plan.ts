@@ -28,6 +28,8 @@ export interface Capabilities {
   readonly shaderF16: boolean;
   /** A GPU emulated on the CPU: it gains from registers, and nothing from workgroup memory. */
   readonly software: boolean;
+  /** Kernels that computed wrong numbers on this adapter; grows. */
+  readonly setAside?: ReadonlySet<string>;
   /** Chooses the kernel in place of the rules: for tests and measurements. */
   readonly choose?: (problem: Problem) => KernelChoice;
 }
@@ -290,7 +292,7 @@ function phasesOf(rows: AxisParameters, columns: AxisParameters): Phase[] {
   );
 }
 
-function axisParameters(spec: Spec, input: number, output: Size, axis: 0 | 1): AxisParameters {
+export function axisParameters(spec: Spec, input: number, output: Size, axis: 0 | 1): AxisParameters {
   return {
     input,
     kernel: spec.kernelSize[axis],

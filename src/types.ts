@@ -74,6 +74,31 @@ export interface ConvTranspose2dOptions {
   negativeSlope?: number | undefined;
   /** Left out: the shared default, for which `requestDevice()` is asked once per page, at first use. */
   device?: Device | undefined;
+  /**
+   * Whether calls from host to host on a GPU are checked: a sample of outputs is computed again on the CPU. 'always' checks each
+   * call, 'sample' the first of each shape and then one of 64. A kernel that is caught is set aside for the session, and the
+   * call repeated with another. Default 'off'.
+   */
+  verify?: 'off' | 'sample' | 'always' | undefined;
+  /** Told of each kernel that `verify` catches. Left out: `console.warn`. */
+  onMismatch?: ((mismatch: Mismatch) => void) | undefined;
+}
+
+/** A kernel that computed a wrong number, as `verify` found it. */
+export interface Mismatch {
+  readonly kernel: string;
+  /** What the adapter says of itself; as little as '' in some browsers. */
+  readonly adapter: string;
+  readonly inputShape: readonly number[];
+  readonly outputShape: readonly number[];
+  /** Of the output's data. */
+  readonly index: number;
+  readonly value: number;
+  readonly expected: number;
+  /** How far from `expected` rounding can have led. */
+  readonly bound: number;
+  /** All of it in a sentence. */
+  readonly message: string;
 }
 
 /** What the constructor takes beside `ConvTranspose2dOptions`. */

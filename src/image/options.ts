@@ -63,7 +63,11 @@ export function pixelsOf(shape: readonly number[], index: number, options: Pixel
   const known = [1, 3, 4].find((count) => count === channels) as Channels | undefined;
   const isPicture = shape.length === 3 || shape.length === 4;
   if (!isPicture || known === undefined || height === undefined || width === undefined || height * width === 0) {
-    throw invalid('tensor shape', shape, `it must be (${layout.split('').join(', ')}), N left out or not, and C 1, 3 or 4`);
+    throw invalid(
+      'tensor shape',
+      shape,
+      `it must be (${layout.split('').join(', ')}), N left out or not, and C 1, 3 or 4`,
+    );
   }
   if (!Number.isInteger(index) || index < 0 || index >= batch) {
     throw invalid('index', index, `it must be an integer from 0 to ${batch - 1}`);

@@ -134,6 +134,27 @@ const UNLIMITED: Limits = {
   maxComputeInvocationsPerWorkgroup: Infinity,
 };
 
+/** Kernels that computed wrong numbers, by adapter: for the session, whichever device they were on. */
+const setAside = new Map<string, Set<string>>();
+
+function setAsideOn(device: GPUDevice): Set<string> {
+  const adapter = adapterOf(device);
+  const known = setAside.get(adapter) ?? new Set();
+  setAside.set(adapter, known);
+  return known;
+}
+
+/** Uses a kernel no more on this adapter. */
+export function setKernelAside(device: GPUDevice, kernel: string): void {
+  setAsideOn(device).add(kernel);
+}
+
+/** What the adapter says of itself. */
+export function adapterOf(device: GPUDevice): string {
+  const info = (device as Partial<GPUDevice>).adapterInfo;
+  return [info?.vendor, info?.architecture, info?.device, info?.description].filter(Boolean).join(' ');
+}
+
 /** What a plan may count on: of a device, of the CPU, or of the defaults while no device is known. */
 export function capabilitiesOf(device: Device | undefined, because: string): Capabilities {
   if (device === undefined) {
@@ -146,5 +167,6 @@ export function capabilitiesOf(device: Device | undefined, because: string): Cap
     limits: limitsOf(device.limits),
     shaderF16: device.features.has('shader-f16'),
     software: isSoftware((device as Partial<GPUDevice>).adapterInfo),
+    setAside: setAsideOn(device),
   };
 }

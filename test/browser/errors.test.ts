@@ -83,6 +83,8 @@ const wrongOptions: Readonly<Record<string, readonly unknown[]>> = {
   activation: [...words, 'swish', 'ReLU'],
   negativeSlope: [NaN, Infinity, -Infinity, '0.1', null, [], {}],
   device: [0, 1.5, NaN, '', 'gpu', null, {}, []],
+  verify: words,
+  onMismatch: [0, 'console.warn', null, {}],
   strides: [1, null, 'two'],
 };
 
