@@ -172,7 +172,8 @@ const halves = ({ from, count }: Interval): Interval[] => {
 
 const wrap = (value: number): number => ((value % 2 ** 32) + 2 ** 32) % 2 ** 32;
 
-function addresses(spec: Spec, channels: number, [height, width]: Size): Addresses {
+/** Of a tensor in the layout of the spec. */
+export function addressesOf(spec: Spec, channels: number, [height, width]: Size): Addresses {
   const channelsLast = spec.layout === 'NHWC';
   const channel = channelsLast ? 1 : height * width;
   const column = channelsLast ? channels : 1;
@@ -355,8 +356,8 @@ function touched({ spec, input, output, rows }: Pick<Whole, 'spec' | 'input' | '
       1,
   });
   const [first, last] = inputsRead(cutAxis(rows, cut.rows));
-  const inputAddresses = addresses(spec, spec.inChannels, [input.height, input.width]);
-  const outputAddresses = addresses(spec, spec.outChannels, output);
+  const inputAddresses = addressesOf(spec, spec.inChannels, [input.height, input.width]);
+  const outputAddresses = addressesOf(spec, spec.outChannels, output);
   const perGroup = packedElements(spec) / spec.groups;
   return {
     inputAddresses,

@@ -114,6 +114,133 @@ export function convTranspose2dReference(
   return { shape: input.shape.length === 4 ? [x.batch, ...shape] : shape, data: output };
 }
 
+/** The gradients of a sum of outputs, each times its number in `gradOutput`. */
+export interface ReferenceGradients {
+  /** Like the input. */
+  readonly gradInput: ReferenceResult;
+  /** Like the weight, in its layout. */
+  readonly gradWeight: ReferenceResult;
+  /** One number per output channel. */
+  readonly gradBias: ReferenceResult;
+}
+
+/**
+ * The gradients by the definition, in float64, slowly: every product that the layer adds into an output is visited, and
+ * gives each of its factors the other one times the output's gradient.
+ *
+ * @param gradOutput like the output
+ * @param options as the layer's; activation 'none', or 'relu' with `forwardOutput`, whose zeros pass nothing on
+ * @throws Error when shapes, data or options do not fit together
+ */
+export function convTranspose2dBackwardReference(
+  gradOutput: ReferenceTensor,
+  input: ReferenceTensor,
+  weight: ReferenceTensor,
+  options: ReferenceOptions & { readonly forwardOutput?: ReferenceTensor | undefined } = {},
+): ReferenceGradients {
+  const [strideH, strideW] = pair(options.stride, 1);
+  const [dilationH, dilationW] = pair(options.dilation, 1);
+  const [top, left] = sides(options.padding);
+  const groups = options.groups ?? 1;
+  const channelsLast = options.layout === 'NHWC';
+  const weightLayout = options.weightLayout ?? 'IOHW';
+  const activation = options.activation ?? 'none';
+  check(activation === 'none' || activation === 'relu', `no gradient of '${activation}'`);
+  check(activation === 'none' || options.forwardOutput !== undefined, `'relu' needs forwardOutput`);
+
+  const x = readInput(input, channelsLast);
+  const w = readWeight(weight, weightLayout);
+  const g = readInput(gradOutput, channelsLast);
+  const inPerGroup = x.channels / groups;
+  check(w.inChannels === x.channels, `weight has ${w.inChannels} input channels, input has ${x.channels}`);
+  check(g.channels === w.outPerGroup * groups, `gradOutput has ${g.channels} channels`);
+  check(g.batch === x.batch, `gradOutput has ${g.batch} images, input ${x.batch}`);
+  if (activation === 'relu') {
+    const y = readInput(options.forwardOutput!, channelsLast);
+    check(y.data.length === g.data.length, 'forwardOutput is not like gradOutput');
+    y.data.forEach((value, at) => {
+      if (value <= 0) g.data[at] = 0;
+    });
+  }
+
+  const gradInput = new Float64Array(x.data.length);
+  const gradWeight = new Float64Array(w.data.length);
+  const gradBias = new Float64Array(g.channels);
+  for (let n = 0; n < x.batch; n++) {
+    for (let ci = 0; ci < x.channels; ci++) {
+      const group = Math.floor(ci / inPerGroup);
+      for (let iy = 0; iy < x.height; iy++) {
+        for (let ix = 0; ix < x.width; ix++) {
+          const at = ((n * x.channels + ci) * x.height + iy) * x.width + ix;
+          for (let co = 0; co < w.outPerGroup; co++) {
+            const plane = (n * g.channels + group * w.outPerGroup + co) * g.height;
+            for (let ky = 0; ky < w.height; ky++) {
+              const oy = iy * strideH - top + ky * dilationH;
+              if (oy < 0 || oy >= g.height) continue;
+              for (let kx = 0; kx < w.width; kx++) {
+                const ox = ix * strideW - left + kx * dilationW;
+                if (ox < 0 || ox >= g.width) continue;
+                const gradient = g.data[(plane + oy) * g.width + ox]!;
+                const k = ((ci * w.outPerGroup + co) * w.height + ky) * w.width + kx;
+                gradInput[at]! += gradient * w.data[k]!;
+                gradWeight[k]! += gradient * x.data[at]!;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  const plane = g.height * g.width;
+  g.data.forEach((gradient, at) => (gradBias[Math.floor(at / plane) % g.channels]! += gradient));
+
+  return {
+    gradInput: { shape: [...input.shape], data: channelsLast ? toChannelsLast(x, gradInput) : gradInput },
+    gradWeight: { shape: [...weight.shape], data: fromIohw(w, gradWeight, weightLayout) },
+    gradBias: { shape: [g.channels], data: gradBias },
+  };
+}
+
+/** (N, C, H, W) as (N, H, W, C). */
+function toChannelsLast(
+  { batch, channels, height, width }: { batch: number; channels: number; height: number; width: number },
+  planes: Float64Array,
+): Float64Array {
+  const data = new Float64Array(planes.length);
+  for (let at = 0, n = 0; n < batch; n++) {
+    for (let c = 0; c < channels; c++) {
+      for (let y = 0; y < height; y++) {
+        for (let x = 0; x < width; x++, at++) data[((n * height + y) * width + x) * channels + c] = planes[at]!;
+      }
+    }
+  }
+  return data;
+}
+
+/** (I, O, H, W) in another order. */
+function fromIohw(
+  { inChannels, outPerGroup, height, width }: ReturnType<typeof readWeight>,
+  data: Float64Array,
+  layout: 'IOHW' | 'HWOI' | 'OHWI',
+): Float64Array {
+  if (layout === 'IOHW') return data;
+  const result = new Float64Array(data.length);
+  for (let at = 0, i = 0; i < inChannels; i++) {
+    for (let o = 0; o < outPerGroup; o++) {
+      for (let y = 0; y < height; y++) {
+        for (let x = 0; x < width; x++, at++) {
+          const to =
+            layout === 'HWOI'
+              ? ((y * width + x) * outPerGroup + o) * inChannels + i
+              : ((o * height + y) * width + x) * inChannels + i;
+          result[to] = data[at]!;
+        }
+      }
+    }
+  }
+  return result;
+}
+
 /** The input as (N, C, H, W). */
 function readInput(
   tensor: ReferenceTensor,

@@ -102,6 +102,93 @@ export function correlateReference(
   return { shape, data };
 }
 
+/**
+ * The gradients by the other definition: the input's is the strided correlation of the output's gradient with the kernel, not
+ * flipped; the weight's correlates the output's gradient with the zero-inserted input, tap by tap. Each is a gather, where
+ * the first reference scatters.
+ */
+export function correlateGradients(
+  gradOutput: Operand,
+  input: Operand,
+  weight: Operand,
+  options: CorrelateOptions = {},
+): { gradInput: Float64Array; gradWeight: Float64Array; gradBias: Float64Array } {
+  const inputAxes = (options.layout ?? 'NCHW').slice(input.shape.length === 4 ? 0 : 1);
+  const weightAxes = options.weightLayout ?? 'IOHW';
+  const groups = options.groups ?? 1;
+  const at = (shape: readonly number[], axis: string): number => shape[inputAxes.indexOf(axis)] ?? 1;
+  const [batch, height, width] = ['N', 'H', 'W'].map((axis) => at(input.shape, axis)) as [number, number, number];
+  const [outHeight, outWidth] = ['H', 'W'].map((axis) => at(gradOutput.shape, axis)) as [number, number];
+  const [ins, outs, kh, kw] = Array.from('IOHW', (axis) => weight.shape[weightAxes.indexOf(axis)]!) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const [strideH, strideW] = [pick(options.stride, 0, 1), pick(options.stride, 1, 1)];
+  const [dilationH, dilationW] = [pick(options.dilation, 0, 1), pick(options.dilation, 1, 1)];
+  const [top, left] = [pick(options.padding, 0, 0), pick(options.padding, 1, 0)];
+  const index = (strides: number[], ...position: number[]): number =>
+    position.reduce((sum, coordinate, axis) => sum + coordinate * strides[axis]!, 0);
+  const xStrides = steps(inputAxes, input.shape, 'NCHW');
+  const gStrides = steps(inputAxes, gradOutput.shape, 'NCHW');
+  const wStrides = steps(weightAxes, weight.shape, 'IOHW');
+  /** The output's gradient, with zeros around it. */
+  const around = (n: number, c: number, y: number, x: number): number =>
+    y < 0 || x < 0 || y >= outHeight || x >= outWidth ? 0 : gradOutput.data[index(gStrides, n, c, y, x)]!;
+
+  const gradInput = new Float64Array(input.data.length);
+  const gradWeight = new Float64Array(weight.data.length);
+  const gradBias = new Float64Array(outs * groups);
+  for (let i = 0; i < ins; i++) {
+    const first = Math.floor(i / (ins / groups)) * outs;
+    for (let n = 0; n < batch; n++) {
+      for (let y = 0; y < height; y++) {
+        for (let x = 0; x < width; x++) {
+          let sum = 0;
+          for (let o = 0; o < outs; o++) {
+            for (let ky = 0; ky < kh; ky++) {
+              for (let kx = 0; kx < kw; kx++) {
+                sum +=
+                  around(n, first + o, y * strideH + ky * dilationH - top, x * strideW + kx * dilationW - left) *
+                  weight.data[index(wStrides, i, o, ky, kx)]!;
+              }
+            }
+          }
+          gradInput[index(xStrides, n, i, y, x)] = sum;
+        }
+      }
+    }
+    for (let o = 0; o < outs; o++) {
+      for (let ky = 0; ky < kh; ky++) {
+        for (let kx = 0; kx < kw; kx++) {
+          let sum = 0;
+          for (let n = 0; n < batch; n++) {
+            for (let y = 0; y < outHeight; y++) {
+              for (let x = 0; x < outWidth; x++) {
+                const [iy, ix] = [(y + top - ky * dilationH) / strideH, (x + left - kx * dilationW) / strideW];
+                if (!Number.isInteger(iy) || !Number.isInteger(ix)) continue;
+                if (iy < 0 || ix < 0 || iy >= height || ix >= width) continue;
+                sum +=
+                  gradOutput.data[index(gStrides, n, first + o, y, x)]! * input.data[index(xStrides, n, i, iy, ix)]!;
+              }
+            }
+          }
+          gradWeight[index(wStrides, i, o, ky, kx)] = sum;
+        }
+      }
+    }
+  }
+  for (let c = 0; c < outs * groups; c++) {
+    for (let n = 0; n < batch; n++) {
+      for (let y = 0; y < outHeight; y++) {
+        for (let x = 0; x < outWidth; x++) gradBias[c]! += gradOutput.data[index(gStrides, n, c, y, x)]!;
+      }
+    }
+  }
+  return { gradInput, gradWeight, gradBias };
+}
+
 /** Elements between neighbours along each of the wanted axes; 0 along one that is not there. */
 function steps(axes: string, shape: readonly number[], wanted: string): number[] {
   return Array.from(wanted, (axis) => {
