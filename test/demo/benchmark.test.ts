@@ -14,6 +14,7 @@ import {
   expectResponsive,
   LOOKS,
   openSite,
+  pretendHardware,
   type Site,
   type VisitOptions,
 } from './site.ts';
@@ -184,6 +185,20 @@ describe('the page', () => {
       (bars) => bars.filter((bar) => (bar as HTMLElement).style.getPropertyValue('--part') === '1').length,
     );
     expect(longest).toBe(1);
+  });
+
+  test('with a hardware GPU both are measured, and compared', async () => {
+    await open('&layers=few', { prepare: pretendHardware });
+    await measure();
+    expect(await text('#right')).toBe('8 of 8');
+    const times = await page.$$eval('[data-layer]', (rows) =>
+      rows.map((row) => [...row.querySelectorAll<HTMLDataElement>('.time')].map(({ value }) => Number(value))),
+    );
+    const ratios = times.map(([gpu, cpu]) => cpu! / gpu!);
+    const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
+    expect(await page.$eval('#speedup', (element) => Number((element as HTMLDataElement).value))).toBeCloseTo(mean, 6);
+    expect(await text('#speedup')).toMatch(/^(GPU|CPU) [\d.]+ times as fast$/);
+    await expectFits(page, 'benchmark-both');
   });
 
   test('a measurement can be cancelled, and another begun', async () => {

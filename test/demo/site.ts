@@ -64,6 +64,15 @@ export async function openSite(): Promise<Site> {
   };
 }
 
+/** Has the page take its software GPU for a hardware one, as most visitors have one. */
+export async function pretendHardware(page: Page): Promise<void> {
+  await page.evaluateOnNewDocument(() => {
+    const info = { vendor: 'some', architecture: 'hardware', device: '', description: '', isFallbackAdapter: false };
+    Object.defineProperty(GPUAdapter.prototype, 'info', { value: info });
+    Object.defineProperty(GPUDevice.prototype, 'adapterInfo', { value: info });
+  });
+}
+
 /** Widths and colours that every view is looked at in. */
 export const LOOKS = [
   [1280, 'light'],

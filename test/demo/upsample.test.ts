@@ -23,6 +23,7 @@ import {
   expectResponsive,
   LOOKS,
   openSite,
+  pretendHardware,
   type Site,
   type VisitOptions,
 } from './site.ts';
@@ -256,7 +257,7 @@ test('a camera is enlarged live, a picture of it can be kept, and it is let go',
   await page.click('.camera');
   await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
   await expectCloseToReference('bilinear', 2);
-  expect(await text('#difference-note')).toContain('values of each frame');
+  expect(await text('#difference-note')).toContain('values of a frame');
   const [from, to] = (await text('#size')).split(' → ').map((part) => part.split(' × ').map(Number));
   expect(to).toEqual(from!.map((extent) => 2 * extent));
   await expectFits(page, 'upsample-live');
@@ -274,6 +275,21 @@ test('a camera is enlarged live, a picture of it can be kept, and it is let go',
   await page.click('.stop');
   await page.waitForFunction(() => document.querySelector('.picture-name')!.textContent === 'Photo.');
   await settled();
+});
+
+test.each(KERNEL_IDS)('on a hardware GPU live frames stay there, and are right: %s', async (kernel) => {
+  await open(`?scale=2&kernel=${kernel}`, { prepare: pretendHardware });
+  expect(await text('#device')).toBe('GPU (some hardware)');
+  await page.click('.camera');
+  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  expect(await text('#size')).toBe('640 × 480 → 1280 × 960');
+  expect(await figure('difference')).toBeLessThanOrEqual(roundingBound(layerOf(kernel, 2), 2));
+  // The camera's picture is green: so must be what is shown at the right of the divider.
+  await page.waitForFunction(() => {
+    const canvas = document.querySelector<HTMLCanvasElement>('.viewer canvas')!;
+    const { data } = canvas.getContext('2d')!.getImageData(canvas.width * 0.6, canvas.height * 0.9, 1, 1);
+    return data[0] === 0 && data[1]! > 100 && data[2] === 0 && data[3] === 255;
+  });
 });
 
 test('what is no picture is refused in plain words, and the page goes on', async () => {

@@ -15,7 +15,7 @@ import markup from './view.html?raw';
 
 export async function mount(root: HTMLElement, params: URLSearchParams, context: ViewContext): Promise<void> {
   root.innerHTML = markup;
-  await new BenchmarkView(root, params, context).showDevice();
+  await new BenchmarkView(root, params, context).showLayers();
 }
 
 class BenchmarkView {
@@ -52,21 +52,17 @@ class BenchmarkView {
   }
 
   /** What would run, before anything does. */
-  async showDevice(): Promise<void> {
-    const kinds = { auto: ['gpu', 'cpu'], webgpu: ['gpu'], cpu: ['cpu'] } as const;
-    this.#chart.clear(select(this.#selection), kinds[this.#device]);
+  async showLayers(): Promise<void> {
     find('.together', HTMLElement, this.#root).hidden = this.#device !== 'auto';
-    this.#chart.stop();
-    if (this.#device === 'cpu') {
-      this.#figure('adapter', 'Not asked for', '');
-      return;
-    }
+    let kinds: readonly Kind[] = ['gpu'];
     try {
-      const opened = await this.#context.devices.open(this.#device);
-      this.#showAdapter(opened);
+      kinds = await this.#kinds();
     } catch (error) {
       this.#figure('adapter', 'None', plainWords(error));
     }
+    if (this.#running) return;
+    this.#chart.clear(select(this.#selection), kinds);
+    this.#chart.stop();
   }
 
   #choose({ name, value }: HTMLInputElement): void {
@@ -80,12 +76,15 @@ class BenchmarkView {
     this.#rows = [];
     this.#summarize();
     this.#say('');
-    void this.showDevice();
+    void this.showLayers();
   }
 
   /** Which devices a measurement uses. A GPU that the processor imitates tells nothing, unless it is asked for. */
   async #kinds(): Promise<readonly Kind[]> {
-    if (this.#device === 'cpu') return ['cpu'];
+    if (this.#device === 'cpu') {
+      this.#figure('adapter', 'Not asked for', '');
+      return ['cpu'];
+    }
     const opened = await this.#context.devices.open(this.#device);
     this.#showAdapter(opened);
     if (this.#device === 'webgpu') return ['gpu'];

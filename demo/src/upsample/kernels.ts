@@ -113,8 +113,8 @@ function separable(axis: readonly number[]): HostTensor {
 const UNIT_ROUNDOFF = 2 ** -24;
 
 /** What rounding in 32-bit arithmetic can make of an output: as many products of values up to 255 as meet there, and their sum. */
-export function roundingBound({ kernel, stride, weight }: UpsampleLayer): number {
-  const operations = (Math.ceil(kernel / stride) ** 2 + 1) * UNIT_ROUNDOFF;
+export function roundingBound({ kernel, stride, weight }: UpsampleLayer, extraRoundings = 0): number {
+  const operations = (Math.ceil(kernel / stride) ** 2 + 1 + extraRoundings) * UNIT_ROUNDOFF;
   const sums = new Float64Array(stride * stride);
   for (let i = 0; i < kernel * kernel; i++) {
     const phase = (Math.floor(i / kernel) % stride) * stride + ((i % kernel) % stride);

@@ -1,6 +1,7 @@
-import type { Device } from 'webgpu-conv-transpose2d';
+import type { OpenDevice } from '../device.ts';
 import type { Drawable } from './compare-view.ts';
-import type { UpsampleLayer } from './kernels.ts';
+import { roundingBound, type UpsampleLayer } from './kernels.ts';
+import { LiveOnGpu } from './live-on-gpu.ts';
 import { Before } from './picture.ts';
 import { tensorToRgba } from './pixels.ts';
 import { context2d } from './result.ts';
@@ -10,7 +11,9 @@ import type { Size } from './view-transform.ts';
 
 /** Longest side of a frame that is enlarged: what phones and laptops without a GPU manage several times a second. */
 const FRAME_SIDE = 320;
-/** Values of each frame that are compared with the reference. */
+/** The same where frames stay on a GPU. */
+const FRAME_SIDE_GPU = 960;
+/** Values of a frame that are compared with the reference. */
 const SAMPLES = 48;
 /** Frames over which the time is averaged. */
 const WINDOW = 10;
@@ -21,7 +24,21 @@ export interface Frame {
   /** Of the transposed convolution, the mean of the last frames. */
   readonly milliseconds: number;
   readonly framesPerSecond: number;
+  /** Of this frame, or of the last one that was checked. */
   readonly check: SampleCheck;
+  /** The difference that rounding alone can make. */
+  readonly bound: number;
+}
+
+/** A way to enlarge frame after frame. */
+export interface FrameUpsampler {
+  /** Every how many frames a check is made. */
+  readonly checkEvery: number;
+  /** Roundings of a value beside those of the layer. */
+  readonly extraRoundings: number;
+  /** Enlarges a frame into `after`, and has `check` compare it; resolves to the milliseconds of the layer. */
+  run(before: Before, after: LiveResult, check: SampleCheck | undefined, signal: AbortSignal): Promise<number>;
+  destroy(): void;
 }
 
 /** The enlarged frame, overwritten by each next one. */
@@ -39,8 +56,13 @@ export class LiveResult implements Drawable, Size {
     this.#context = context2d(canvas);
   }
 
-  put(image: ImageData, top: number): void {
+  putRows(image: ImageData, top: number): void {
     this.#context.putImageData(image, 0, top);
+  }
+
+  put(image: ImageBitmap): void {
+    this.#context.drawImage(image, 0, 0);
+    image.close();
   }
 
   draw(context: CanvasRenderingContext2D, zoom: number): void {
@@ -49,34 +71,61 @@ export class LiveResult implements Drawable, Size {
   }
 }
 
+/** Frames are read, enlarged as pictures are, and written. */
+class LiveByCopies implements FrameUpsampler {
+  readonly checkEvery = 1;
+  readonly extraRoundings = 0;
+  readonly #layer: UpsampleLayer;
+  readonly #upsampler: Upsampler;
+
+  constructor(layer: UpsampleLayer, { device }: OpenDevice) {
+    this.#layer = layer;
+    this.#upsampler = new Upsampler(layer, device);
+  }
+
+  async run(before: Before, after: LiveResult, check: SampleCheck | undefined, signal: AbortSignal): Promise<number> {
+    let total = 0;
+    for await (const { output, strip, milliseconds } of this.#upsampler.run(before.pixels, signal)) {
+      total += milliseconds;
+      const top = this.#layer.stride * strip.start;
+      await check?.compare(output, top);
+      const rgba = new Uint8ClampedArray(4 * after.width * (output.shape[2] ?? 0));
+      tensorToRgba(output, rgba, 0);
+      after.putRows(new ImageData(rgba, after.width), top);
+    }
+    return total;
+  }
+
+  destroy(): void {
+    this.#upsampler.destroy();
+  }
+}
+
 /** Enlarges what a video shows, frame after frame, until `signal` aborts. */
 export async function* enlargeLive(
   video: HTMLVideoElement,
   layer: UpsampleLayer,
-  device: Device,
+  opened: OpenDevice,
   signal: AbortSignal,
 ): AsyncGenerator<Frame> {
-  const size = frameSize(video);
+  const { device, software } = opened;
+  const staysOnGpu = device !== 'cpu' && !software;
+  const size = frameSize(video, staysOnGpu ? FRAME_SIDE_GPU : FRAME_SIDE);
   const after = new LiveResult(layer.stride * size.width, layer.stride * size.height);
-  const upsampler = new Upsampler(layer, device);
+  const upsampler: FrameUpsampler = staysOnGpu ? new LiveOnGpu(layer, device) : new LiveByCopies(layer, opened);
+  const bound = roundingBound(layer, upsampler.extraRoundings);
   const times: number[] = [];
   const starts: number[] = [];
+  let check: SampleCheck | undefined;
   try {
-    while (!signal.aborted) {
+    for (let count = 0; ; count++) {
       await nextFrame(signal);
       starts.push(performance.now());
-      const before = new Before(video, size, layer.stride);
-      const check = new SampleCheck(before.pixels, layer, SAMPLES);
-      let milliseconds = 0;
-      for await (const { output, strip, milliseconds: part } of upsampler.run(before.pixels, signal)) {
-        milliseconds += part;
-        const top = layer.stride * strip.start;
-        await check.compare(output, top);
-        const rgba = new Uint8ClampedArray(4 * after.width * (output.shape[2] ?? 0));
-        tensorToRgba(output, rgba, 0);
-        after.put(new ImageData(rgba, after.width), top);
-      }
-      times.push(milliseconds);
+      const before = new Before(video, size, layer.stride, !staysOnGpu);
+      const due = count % upsampler.checkEvery === 0 ? new SampleCheck(before.pixels, layer, SAMPLES) : undefined;
+      times.push(await upsampler.run(before, after, due, signal));
+      check = due ?? check;
+      if (!check) throw new Error('the first frame is checked');
       if (times.length > WINDOW) times.shift();
       if (starts.length > WINDOW + 1) starts.shift();
       const seconds = (performance.now() - (starts[0] ?? NaN)) / 1000;
@@ -84,6 +133,7 @@ export async function* enlargeLive(
         before,
         after,
         check,
+        bound,
         milliseconds: times.reduce((sum, time) => sum + time, 0) / times.length,
         framesPerSecond: starts.length / seconds,
       };
@@ -93,8 +143,8 @@ export async function* enlargeLive(
   }
 }
 
-function frameSize({ videoWidth, videoHeight }: HTMLVideoElement): Size {
-  const shrink = Math.min(1, FRAME_SIDE / Math.max(videoWidth, videoHeight));
+function frameSize({ videoWidth, videoHeight }: HTMLVideoElement, most: number): Size {
+  const shrink = Math.min(1, most / Math.max(videoWidth, videoHeight));
   return {
     width: Math.max(1, Math.round(videoWidth * shrink)),
     height: Math.max(1, Math.round(videoHeight * shrink)),

@@ -44,28 +44,34 @@ export function workingSize({ width, height }: Size, scale: number): Size {
 export class Before implements Drawable, Size {
   readonly width: number;
   readonly height: number;
-  readonly pixels: Pixels;
-  readonly #canvas: HTMLCanvasElement;
+  readonly canvas: HTMLCanvasElement;
+  readonly #context: CanvasRenderingContext2D;
   readonly #scale: number;
+  #pixels: Pixels | undefined;
 
-  constructor(source: CanvasImageSource, size: Size, scale: number) {
+  /** @param isRead whether its pixels will be asked for: a browser then keeps them at hand */
+  constructor(source: CanvasImageSource, size: Size, scale: number, isRead = true) {
     this.width = size.width;
     this.height = size.height;
     this.#scale = scale;
-    this.#canvas = document.createElement('canvas');
-    this.#canvas.width = size.width;
-    this.#canvas.height = size.height;
-    const context = context2d(this.#canvas, { willReadFrequently: true });
+    this.canvas = document.createElement('canvas');
+    this.canvas.width = size.width;
+    this.canvas.height = size.height;
+    const context = context2d(this.canvas, { willReadFrequently: isRead });
     context.fillStyle = '#fff';
     context.fillRect(0, 0, size.width, size.height);
     context.imageSmoothingQuality = 'high';
     context.drawImage(source, 0, 0, size.width, size.height);
-    this.pixels = context.getImageData(0, 0, size.width, size.height);
+    this.#context = context;
+  }
+
+  get pixels(): Pixels {
+    return (this.#pixels ??= this.#context.getImageData(0, 0, this.width, this.height));
   }
 
   /** As large as the result, with its pixels as the squares that they are. */
   draw(context: CanvasRenderingContext2D, zoom: number): void {
     context.imageSmoothingEnabled = zoom * this.#scale < 1;
-    context.drawImage(this.#canvas, 0, 0, this.width * this.#scale, this.height * this.#scale);
+    context.drawImage(this.canvas, 0, 0, this.width * this.#scale, this.height * this.#scale);
   }
 }

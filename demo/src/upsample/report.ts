@@ -95,10 +95,10 @@ export class Report {
     this.#status.textContent = 'Live: every frame is enlarged as it comes.';
   }
 
-  frame({ milliseconds, framesPerSecond, check }: Frame, bound: number): void {
+  frame({ milliseconds, framesPerSecond, check, bound }: Frame): void {
     const rate = `A frame, of ${framesPerSecond.toFixed(framesPerSecond < 10 ? 1 : 0)} in a second.`;
     this.#figure('time', duration(milliseconds), rate, milliseconds);
-    this.#difference(check, bound, 'values of each frame');
+    this.#difference(check, bound, 'values of a frame, of each or of one now and then,');
   }
 
   cancelled(): void {

@@ -180,9 +180,8 @@ class UpsampleView {
 
   async #enlargeLive(playing: Playing, layer: UpsampleLayer, opened: OpenDevice, signal: AbortSignal): Promise<void> {
     this.#report.playing(opened);
-    const bound = roundingBound(layer);
     let first = true;
-    for await (const frame of enlargeLive(playing.video, layer, opened.device, signal)) {
+    for await (const frame of enlargeLive(playing.video, layer, opened, signal)) {
       const { before, after } = frame;
       if (first) {
         const { videoWidth: width, videoHeight: height } = playing.video;
@@ -192,7 +191,7 @@ class UpsampleView {
       this.#compare.show(after, before, after, !first || this.#shown === playing);
       this.#shown = playing;
       first = false;
-      this.#report.frame(frame, bound);
+      this.#report.frame(frame);
     }
   }
 
