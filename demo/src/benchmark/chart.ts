@@ -4,8 +4,8 @@ import { duration } from '../words.ts';
 import { describeLayer, titleOf } from './layers.ts';
 import type { Kind, Row } from './rows.ts';
 
-/** Two digits tell enough. */
-const rate = (gflops: number): string => (gflops < 100 ? gflops.toPrecision(2) : gflops.toFixed(0));
+/** Two digits tell enough, and beyond the second decimal nothing does. */
+const rate = (gflops: number): string => gflops.toFixed(gflops < 1 ? 2 : gflops < 10 ? 1 : 0);
 
 export const NAMES: Readonly<Record<Kind, string>> = { gpu: 'GPU', cpu: 'CPU' };
 
