@@ -1,14 +1,12 @@
-// Inputs and weights of registers.wgsl as texels of four values: each lies where one load finds it.
+// Input and weight of phase_registers.wgsl as texels of four values: each lies where one load finds it.
 //
 //   inputs:   texels[n][g][q / 4][row][column] = x[n, g, q … q + 3, row, column], then one texel of zeros
-//   weights:  texels[g][j][q][column / 4] = w[g, k₀ + s′·j, q, c] of four columns
+//   weights:  texels[g][kernel row][kernel column][q][c / 4] = w[g, kernel row, kernel column, q, c … c + 3]
 //
-// over q rounded up to whole fours; values that there are not are zeros. Columns are the output channels c and j all
-// kernel positions; or, with ALL_PHASES, columns are the pairs of a phase and c, and j runs over the J taps of every phase.
+// over q rounded up to whole fours; values that there are not are zeros.
 //
 // input     elements n, g, q, row, column apart by the strides in Params
-// weight    [g][kernel row][kernel column][q][c], c padded to whole vec4s
-// residues  k₀, i₀, J, positions of each row residue r, then of each column residue
+// weight    [g][kernel row][kernel column][q][c / 4], c padded to whole vec4s
 // texels    4096 make a line
 // One invocation writes one texel.
 
@@ -40,24 +38,14 @@ struct Params {
   negative_slope: f32,
 }
 
-struct Residue {
-  taps: u32,
-  first_tap: u32,
-  first_input: i32,
-  positions: u32,
-  ranked: u32,           // the residue that has this entry's rank, most taps first
-}
-
 alias Scalar = f32; // element type of input
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> residues: array<Residue>;
-@group(0) @binding(2) var<storage, read> input: array<Scalar>;
-@group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var texels: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(1) var<storage, read> input: array<Scalar>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(2) var texels: texture_storage_2d<rgba32float, write>;
 
 override WORKGROUP_SIZE: u32 = 64;
-override ALL_PHASES: bool = false;
 
 fn put(at: u32, value: vec4f) {
   textureStore(texels, vec2u(at & 4095, at >> 12), value);
@@ -81,15 +69,13 @@ fn inputs(
     }
     return;
   }
-  let q = 4 * (image % quads);
   // A row follows on a row's last column.
-  let base = params.input_base + n * params.input_stride.x + group % params.groups * params.input_group
-    + index % plane * params.input_stride.w;
-  var value = vec4f();
-  for (var e = 0u; e < min(4, params.in_channels - q); e++) {
-    value[e] = f32(input[base + (q + e) * params.input_stride.y]);
-  }
-  put(index, value);
+  let base = params.input_base + n * params.input_stride.x + (group - n * params.groups) * params.input_group
+    + (index - image * plane) * params.input_stride.w;
+  let q = 4 * (image - group * quads) + vec4u(0, 1, 2, 3);
+  let at = base + min(q, vec4u(params.in_channels - 1)) * params.input_stride.y;
+  let x = vec4f(f32(input[at.x]), f32(input[at.y]), f32(input[at.z]), f32(input[at.w]));
+  put(index, select(vec4f(), x, q < vec4u(params.in_channels)));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -99,37 +85,17 @@ fn weights(
   @builtin(local_invocation_index) local: u32,
 ) {
   let index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
-  let all_columns = params.out_channels * select(1, params.stride.x * params.stride.y, ALL_PHASES);
-  var taps = vec2u(params.weight_group / params.weight_tap / params.kernel_width, params.kernel_width);
-  if (ALL_PHASES) {
-    taps = vec2u(residues[0].taps, residues[params.stride.x].taps);
-  }
-  var rest = index;
-  let vectors = (all_columns + 3) / 4;
-  let first = 4 * (rest % vectors);
-  rest /= vectors;
+  let vectors = (params.out_channels + 3) / 4;
   let channels = (params.in_channels + 3) / 4 * 4;
-  let q = rest % channels;
-  rest /= channels;
-  let j = vec2u(rest / taps.y % taps.x, rest % taps.y);
-  let group = rest / (taps.x * taps.y);
+  let taps = params.weight_group / params.weight_tap;
+  let row = index / vectors;
+  let tap = row / channels;
+  let q = row % channels;
+  let group = tap / taps;
   if (group >= params.groups) {
     return;
   }
-  var value = vec4f();
-  if (q < params.in_channels) {
-    for (var e = 0u; e < min(4, all_columns - first); e++) {
-      var channel = first + e;
-      var k = j;
-      if (ALL_PHASES) {
-        let phase = channel / params.out_channels;
-        channel %= params.out_channels;
-        let r = vec2u(phase / params.stride.y, phase % params.stride.y);
-        k = vec2u(residues[r.x].first_tap, residues[params.stride.x + r.y].first_tap) + params.tap_step * j;
-      }
-      value[e] = weight[params.weight_base + group * params.weight_group
-        + (k.x * params.kernel_width + k.y) * params.weight_tap + q * params.weight_channel + channel];
-    }
-  }
-  put(index, value);
+  let at = params.weight_base + group * params.weight_group + tap % taps * params.weight_tap
+    + min(q, params.in_channels - 1) * params.weight_channel;
+  put(index, select(vec4f(), weight[at / 4 + index % vectors], q < params.in_channels));
 }

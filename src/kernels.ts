@@ -16,7 +16,7 @@ export interface KernelChoice {
   readonly constants: Readonly<Record<string, number>>;
   /** In a line; the plan folds them into a grid. */
   readonly workgroups: number;
-  /** Of the kernels in registers: what their inputs and their weights take as texels. */
+  /** Of a kernel that reads texels: how many its input and its weights take. */
   readonly texels?: Texels;
 }
 
@@ -45,7 +45,7 @@ function firstChoice(problem: Problem, capabilities: Capabilities): KernelChoice
   return capabilities.software ? softwareKernel(problem) : hardwareKernel(problem);
 }
 
-/** What an invocation of the kernels in registers computes: positions × vec4s of columns. */
+/** What an invocation of a kernel in registers computes: positions × vec4s of columns. */
 export interface RegisterTile {
   readonly positions: 1 | 4 | 8 | 12 | 16;
   readonly vectors: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
@@ -54,53 +54,75 @@ export interface RegisterTile {
   /** Invocations in a workgroup; 8 unless told, as few as keep an emulated GPU's threads busy. */
   readonly workgroup?: number;
 }
-const REGISTER_TILES: readonly RegisterTile[] = ([16, 12, 8, 4, 1] as const).flatMap((positions) =>
-  ([8, 6, 4, 3, 2, 1] as const).flatMap((vectors) => [4, 1].map((lanes) => ({ positions, vectors, lanes }))),
-);
-/** Of an emulated GPU, in multiplications: a texel from anywhere; an invocation's start; storing one output. */
-const LOAD = 24;
-const START = 2000;
-const STORE = 30;
+/** All phases at once: at most 8 × 4. */
+type AllPhasesTile = RegisterTile & { readonly positions: 1 | 4 | 8; readonly vectors: 1 | 2 | 3 | 4 };
+
+function tilesOf<P, V>(positions: readonly P[], vectors: readonly V[]): { positions: P; vectors: V; lanes: number }[] {
+  return positions.flatMap((p) => vectors.flatMap((v) => [4, 1].map((lanes) => ({ positions: p, vectors: v, lanes }))));
+}
+const PHASE_TILES: readonly RegisterTile[] = tilesOf([16, 12, 8, 4, 1] as const, [8, 6, 4, 3, 2, 1] as const);
+const ALL_PHASES_TILES: readonly AllPhasesTile[] = tilesOf([8, 4, 1] as const, [4, 3, 2, 1] as const);
+
+/** What things cost an emulated GPU, in multiplications of the kernel that reads buffers. */
+interface Costs {
+  /** A load: of a texel, or of an element of a buffer. */
+  readonly load: number;
+  readonly multiply: number;
+  /** An invocation's start. */
+  readonly start: number;
+  /** Storing one output. */
+  readonly store: number;
+}
+const OF_TEXELS: Costs = { load: 14, multiply: 0.6, start: 1200, store: 20 };
+const OF_ELEMENTS: Costs = { load: 4, multiply: 1, start: 1000, store: 30 };
+/** Writing a texel of the input. */
+const WRITE_TEXEL = 35;
 /** Workgroups that keep every core of a CPU busy. */
-const SOME_WORKGROUPS = 16;
+const SOME_WORKGROUPS = 8;
 /** What fits a texture of every device, 4096 in a line. */
 const MOST_TEXELS = 2 ** 24;
 
-type Costed = KernelChoice & { readonly cost: number; readonly texels: Texels };
+type Costed = KernelChoice & { readonly cost: number };
 
 /** The kernel and tile that cost least, by a count of loads, multiplications and stores; unused parts of tiles count too. */
 function softwareKernel(problem: Problem): KernelChoice {
-  const choices = REGISTER_TILES.flatMap((tile) => [phaseRegisters(problem, tile), allPhasesRegisters(problem, tile)]);
-  return cheapest(choices) ?? direct(problem, 'more than a texture holds');
+  const possible = [
+    ...PHASE_TILES.map((tile) => phaseRegisters(problem, tile)),
+    ...ALL_PHASES_TILES.map((tile) => allPhasesRegisters(problem, tile)),
+  ].filter((choice) => choice !== undefined);
+  const [first, ...others] = possible;
+  if (first === undefined) return direct(problem, MORE_THAN_TEXTURES);
+  return others.reduce((best, choice) => (choice.cost < best.cost ? choice : best), first);
 }
+const MORE_THAN_TEXTURES = 'more than a texture holds';
 
-/** Of those that are possible. */
-function cheapest(choices: readonly (Costed | undefined)[]): Costed | undefined {
-  const possible = choices.filter((choice) => choice !== undefined && fits(choice));
-  return possible.reduce((best, choice) => (choice!.cost < best!.cost ? choice : best), possible[0]);
-}
-
-const fits = ({ texels }: Costed): boolean => Math.max(texels.input, texels.weight) <= MOST_TEXELS;
-
-/** A phase at a time: positions × output channels in registers. */
-export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed {
-  const { rows, columns, outChannels } = problem;
+/** A phase at a time: positions × output channels in registers, by texels. Undefined where a texture holds too few. */
+export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed | undefined {
+  const { batch, groups, inChannels, outChannels, rows, columns } = problem;
   const phases = rows.residues.length * columns.residues.length;
   const taps = ({ residues }: Axis): number => residues.reduce((sum, residue) => sum + residue.taps, 0);
-  return registers(problem, tile, {
+  const quads = Math.ceil(inChannels / 4);
+  const texels = {
+    input: batch * groups * quads * rows.input * columns.input + 1,
+    weight: groups * rows.kernel * columns.kernel * 4 * quads * Math.ceil(outChannels / 4),
+  };
+  if (Math.max(texels.input, texels.weight) > MOST_TEXELS) return undefined;
+  const choice = registers(problem, tile, {
     kernel: 'phase-registers',
     what: 'output channels of a phase',
     positions: rows.residues[0]!.positions * columns.residues[0]!.positions,
     columns: outChannels,
     phases,
-    taps: (taps(rows) * taps(columns)) / phases,
-    weightTaps: rows.kernel * columns.kernel,
+    rounds: ((taps(rows) * taps(columns)) / phases) * quads,
+    depth: 4,
+    costs: OF_TEXELS,
   });
+  return { ...choice, texels, cost: choice.cost + WRITE_TEXEL * texels.input };
 }
 
 /** All phases at once: positions × pairs of phase and output channel in registers. Undefined where phases share no inputs. */
-export function allPhasesRegisters(problem: Problem, tile: RegisterTile): Costed | undefined {
-  const { rows, columns, outChannels } = problem;
+export function allPhasesRegisters(problem: Problem, tile: AllPhasesTile): Costed | undefined {
+  const { inChannels, outChannels, rows, columns } = problem;
   const [height, width] = [sharedPositions(rows), sharedPositions(columns)];
   if (height === undefined || width === undefined) return undefined;
   return registers(problem, tile, {
@@ -109,8 +131,9 @@ export function allPhasesRegisters(problem: Problem, tile: RegisterTile): Costed
     positions: height * width,
     columns: rows.residues.length * columns.residues.length * outChannels,
     phases: 1,
-    taps: rows.residues[0]!.taps * columns.residues[0]!.taps,
-    weightTaps: rows.residues[0]!.taps * columns.residues[0]!.taps,
+    rounds: rows.residues[0]!.taps * columns.residues[0]!.taps * inChannels,
+    depth: 1,
+    costs: OF_ELEMENTS,
   });
 }
 
@@ -120,38 +143,28 @@ interface RegisterWork {
   readonly positions: number;
   readonly columns: number;
   readonly phases: number;
-  /** Of a phase, on average. */
-  readonly taps: number;
-  /** For which weights are laid out. */
-  readonly weightTaps: number;
+  /** Of the innermost loop, on average over the phases, and the input channels of each. */
+  readonly rounds: number;
+  readonly depth: 1 | 4;
+  readonly costs: Costs;
 }
 
-function registers(problem: Problem, tile: RegisterTile, work: RegisterWork): Costed {
-  const { batch, groups, inChannels } = problem;
+function registers({ batch, groups }: Problem, tile: RegisterTile, work: RegisterWork): Costed {
   const { positions, vectors, lanes, workgroup = 8 } = tile;
+  const { load, multiply, start, store } = work.costs;
   const blocks = Math.ceil(work.positions / (lanes * positions)) * Math.ceil(work.columns / (4 * vectors));
   const invocations = lanes * blocks * work.phases * groups * batch;
   const workgroups = Math.ceil(invocations / workgroup);
-  // Four input channels a round.
-  const quads = Math.ceil(inChannels / 4);
-  const round = LOAD * (positions + 4 * vectors) + 16 * positions * vectors;
-  const each = START + STORE * positions * 4 * vectors + round * work.taps * quads;
+  const sums = positions * 4 * vectors;
+  // A texel holds four input channels of a position, or of one channel four columns.
+  const round = load * (positions + 4 * vectors) + multiply * work.depth * sums;
+  const each = start + store * sums + round * work.rounds;
   return {
     kernel: work.kernel,
     reason: `in registers, ${positions} positions × ${4 * vectors} ${work.what} an invocation`,
-    constants: {
-      WORKGROUP_SIZE: workgroup,
-      LANES: lanes,
-      POSITIONS: positions,
-      VECTORS: vectors,
-      ALL_PHASES: Number(work.kernel === 'all-phases-registers'),
-    },
+    constants: { WORKGROUP_SIZE: workgroup, LANES: lanes, POSITIONS: positions, VECTORS: vectors },
     workgroups,
-    texels: {
-      input: batch * groups * quads * problem.rows.input * problem.columns.input + 1,
-      weight: Math.max(1, groups * work.weightTaps * 4 * quads * Math.ceil(work.columns / 4)),
-    },
-    cost: Math.max(workgroups, SOME_WORKGROUPS) * each,
+    cost: workgroup * Math.max(workgroups, SOME_WORKGROUPS) * each,
   };
 }
 
@@ -177,13 +190,13 @@ function hardwareKernel(problem: Problem): KernelChoice {
   const { outChannels, rows, columns } = problem;
   if (outChannels < 8) {
     // Too few columns for a tile of a matrix product. Neighbouring invocations take neighbouring positions.
-    const vectors = (channels: number): RegisterTile['vectors'] =>
+    const vectors = (channels: number): AllPhasesTile['vectors'] =>
       channels > 12 ? 4 : channels > 8 ? 3 : channels > 4 ? 2 : 1;
     const tile = { positions: 4, lanes: 32, workgroup: 64 } as const;
     const phases = rows.residues.length * columns.residues.length;
     const all = allPhasesRegisters(problem, { ...tile, vectors: vectors(outChannels * phases) });
     const narrow = all ?? phaseRegisters(problem, { ...tile, vectors: vectors(outChannels) });
-    return fits(narrow) ? narrow : direct(problem, 'more than a texture holds');
+    return narrow ?? direct(problem, MORE_THAN_TEXTURES);
   }
   const wide = phaseGemm(problem, WIDE);
   return wide.workgroups >= MANY_WORKGROUPS && outChannels >= 32 ? wide : phaseGemm(problem, SMALL);

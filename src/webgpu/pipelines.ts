@@ -1,9 +1,10 @@
 /** Bind group layouts and pipelines: made once per device, kept as long as the device lives. */
+import allPhasesRegistersCode from '../../shaders/all_phases_registers.wgsl?raw';
 import convertCode from '../../shaders/convert_float16.wgsl?raw';
 import directCode from '../../shaders/direct.wgsl?raw';
 import phaseGemmCode from '../../shaders/phase_gemm.wgsl?raw';
+import phaseRegistersCode from '../../shaders/phase_registers.wgsl?raw';
 import packCode from '../../shaders/pack_weight.wgsl?raw';
-import registersCode from '../../shaders/registers.wgsl?raw';
 import texelsCode from '../../shaders/texels.wgsl?raw';
 import { ConvTranspose2dError } from '../errors.ts';
 import type { KernelName } from '../kernels.ts';
@@ -20,7 +21,7 @@ const COMPUTE: Bindings = [
   'storage',
 ];
 const REGISTERS: Bindings = ['uniform', 'read-only-storage', 'texture', 'texture', 'read-only-storage', 'storage'];
-const TEXELS: Bindings = ['uniform', 'read-only-storage', 'read-only-storage', 'texels'];
+const TEXELS: Bindings = ['uniform', 'read-only-storage', 'texels'];
 const PACK: Bindings = ['uniform', 'read-only-storage', 'storage'];
 const CONVERT: Bindings = ['uniform', 'storage', 'storage'];
 
@@ -36,8 +37,8 @@ const shaders: Readonly<Record<ShaderName, Shader>> = {
   direct: { code: directCode, entryPoint: 'main', bindings: COMPUTE },
   'phase-gemm': { code: phaseGemmCode, entryPoint: 'wide', bindings: COMPUTE },
   'phase-gemm-small': { code: phaseGemmCode, entryPoint: 'small', bindings: COMPUTE },
-  'phase-registers': { code: registersCode, entryPoint: 'main', bindings: REGISTERS },
-  'all-phases-registers': { code: registersCode, entryPoint: 'main', bindings: REGISTERS },
+  'phase-registers': { code: phaseRegistersCode, entryPoint: 'main', bindings: REGISTERS },
+  'all-phases-registers': { code: allPhasesRegistersCode, entryPoint: 'main', bindings: COMPUTE },
   'input-texels': { code: texelsCode, entryPoint: 'inputs', bindings: TEXELS },
   'weight-texels': { code: texelsCode, entryPoint: 'weights', bindings: TEXELS },
   'pack-weight': { code: packCode, entryPoint: 'main', bindings: PACK },

@@ -1,5 +1,4 @@
 /** A plan as GPU work, still plain data: dispatches, what each binds by name, and the bytes of their tables. */
-import type { Axis } from '../geometry.ts';
 import type { CpuKernelName, KernelName } from '../kernels.ts';
 import { ACTIVATIONS, type Spec } from '../options.ts';
 import {
@@ -26,11 +25,14 @@ export type ResourceName =
   | 'inputTexels'
   | `weightTexels ${string}`;
 
+/** What of a resource is bound; a texture is bound as a whole. */
+export type Binding = { readonly name: ResourceName } & Range;
+
 export interface Step {
   readonly request: PipelineRequest;
   readonly workgroups: readonly [number, number, number];
-  /** In the shader's order; a texture is bound as a whole. */
-  readonly bindings: readonly ({ readonly name: ResourceName } & Range)[];
+  /** In the shader's order. */
+  readonly bindings: readonly Binding[];
 }
 
 /** How the texels of a part's weights are written; they stay until the weights change. */
@@ -58,7 +60,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
   const float16 = plan.storage === 'float16';
   const activation = { ACTIVATION: ACTIVATIONS.indexOf(spec.activation) };
 
-  const describe = (into: Tables, problem: Problem): Step['bindings'] => [
+  const describe = (into: Tables, problem: Problem): readonly [Binding, Binding] => [
     into.add(PARAMS_SIZE, (view) => {
       writeParams(view, problem, spec.negativeSlope);
     }),
@@ -71,7 +73,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     const tabled = describe(tables, problem);
     const input = { name: expanded ? 'expandedInput' : 'input', ...part.input } as const;
     const request = { shader: gpuKernel(choice.kernel), constants: { ...choice.constants, ...activation }, float16 };
-    const kernel = (input: Step['bindings'][number], weight: Step['bindings'][number]): Step => ({
+    const kernel = (input: Binding, weight: Binding): Step => ({
       request,
       workgroups,
       bindings: [
@@ -85,25 +87,23 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     if (choice.texels === undefined) return [kernel(input, { name: 'weight', ...part.weight })];
     const inputTexels = { name: 'inputTexels', offset: 0, size: textureBytes(choice.texels.input) } as const;
     const weightTexels = { name: weightName(part), offset: 0, size: textureBytes(choice.texels.weight) } as const;
-    const write = (
-      shader: 'input-texels' | 'weight-texels',
-      bindings: Step['bindings'],
-      texels: number,
-      constants: Record<string, number>,
-    ): Step => ({
-      request: { shader, constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP, ...constants }, float16 },
+    const write = (shader: 'input-texels' | 'weight-texels', bindings: Step['bindings'], texels: number): Step => ({
+      request: { shader, constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16 },
       workgroups: plan.texelDispatch(texels),
       bindings,
     });
     if (!weights.has(weightTexels.name)) {
       const own = new Tables(alignment);
-      const bindings = [...describe(own, problem), { name: 'weight', ...part.weight } as const, weightTexels];
-      const { ALL_PHASES = 0 } = choice.constants;
-      const step = write('weight-texels', bindings, choice.texels.weight, { ALL_PHASES });
+      const [params] = describe(own, problem);
+      const step = write(
+        'weight-texels',
+        [params, { name: 'weight', ...part.weight }, weightTexels],
+        choice.texels.weight,
+      );
       weights.set(weightTexels.name, { step, tables: own.bytes(), texels: choice.texels.weight });
     }
     return [
-      write('input-texels', [...tabled, input, inputTexels], choice.texels.input, {}),
+      write('input-texels', [tabled[0], input, inputTexels], choice.texels.input),
       kernel(inputTexels, weightTexels),
     ];
   };
@@ -136,11 +136,9 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
 }
 
 /** Parts whose weights are the same texels have the same name for them. */
-function weightName({ problem, choice, weight }: Part): `weightTexels ${string}` {
-  const { groups, inChannels, outChannels, rows, columns } = problem;
-  const taps = ({ residues }: Axis): unknown => residues.map(({ taps, firstTap }) => [taps, firstTap]);
-  const phases = choice.kernel === 'all-phases-registers' ? [taps(rows), taps(columns)] : undefined;
-  return `weightTexels ${JSON.stringify([weight, problem.weight, groups, inChannels, outChannels, phases])}`;
+function weightName({ problem, weight }: Part): `weightTexels ${string}` {
+  const { groups, inChannels, outChannels } = problem;
+  return `weightTexels ${JSON.stringify([weight, problem.weight, groups, inChannels, outChannels])}`;
 }
 
 function gpuKernel(kernel: KernelName | CpuKernelName): KernelName {

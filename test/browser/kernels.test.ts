@@ -30,26 +30,25 @@ const phaseTiles: readonly RegisterTile[] = [
   { positions: 1, vectors: 8, lanes: 1 },
   { positions: 1, vectors: 4, lanes: 4 },
 ];
-const allPhasesTiles: readonly RegisterTile[] = [
-  { positions: 16, vectors: 8, lanes: 1 },
-  { positions: 12, vectors: 4, lanes: 4 },
+const allPhasesTiles = [
+  { positions: 8, vectors: 4, lanes: 1 },
   { positions: 8, vectors: 3, lanes: 2 },
   { positions: 4, vectors: 1, lanes: 3 },
-  { positions: 1, vectors: 6, lanes: 4 },
-];
+  { positions: 1, vectors: 4, lanes: 4 },
+] as const;
 
 const kernels: Record<string, (problem: Problem) => KernelChoice> = {
   direct: (problem) => direct(problem, 'forced'),
   ...Object.fromEntries(
     phaseTiles.map((tile) => [
       `phase-registers ${tile.positions} × ${tile.vectors}`,
-      (problem: Problem): KernelChoice => phaseRegisters(problem, tile),
+      (problem: Problem): KernelChoice => phaseRegisters(problem, tile)!,
     ]),
   ),
   ...Object.fromEntries(
     allPhasesTiles.map((tile) => [
       `all-phases-registers ${tile.positions} × ${tile.vectors}`,
-      (problem: Problem): KernelChoice => allPhasesRegisters(problem, tile) ?? phaseRegisters(problem, tile),
+      (problem: Problem): KernelChoice => allPhasesRegisters(problem, tile) ?? phaseRegisters(problem, tile)!,
     ]),
   ),
   'phase-gemm': (problem) =>

@@ -1,20 +1,19 @@
-// Transposed convolution in registers: one invocation, some positions times some columns, four input channels a round.
+// Transposed convolution in registers: one invocation, some positions of a phase times some vec4s of output channels, four
+// input channels a round.
 //
-//   y[n, g, c, s·(u − i₀) + r] = f(bias[g, c] + Σ_{j, q} x[n, g, q, u − j·d′] · w[g, k₀ + s′·j, q, c])
+//   y[n, g, c, s·m + r] = f(bias[g, c] + Σ_{j, q} x[n, g, q, m + i₀ − j·d′] · w[g, k₀ + s′·j, q, c])
 //
-// over taps j and input channels q. A residue r an axis, a phase, decides J, k₀ and i₀. Columns are the output channels c
-// of one phase; or, with ALL_PHASES, the pairs of phase and c: they share the inputs of a u if all phases have J taps; and
-// if i₀ never falls from r to r + 1 and rises by at most 1 in all, the first and the last output bound u.
+// over taps j and input channels q, for all positions m of a phase: one residue r an axis, which decides J, k₀ and i₀.
 //
-// input     texels [n][g][q / 4][row][column] of four channels, zeros behind the last; see texels.wgsl
-// weight    texels [g][j][q][column / 4] of four columns, without ALL_PHASES for all kernel positions j
+// input     texels [n][g][q / 4][row][column] of four channels, then one of zeros; see texels.wgsl
+// weight    texels [g][kernel row][kernel column][q][c / 4] of four output channels
 // bias      [g][c]
 // output    elements n, g, c, row, column apart by the strides in Params; read only where sums go on from an earlier dispatch
 // residues  k₀, i₀, J, positions of each row residue r, then of each column residue
 //
-// A line of invocations: lane (fastest), block of positions, block of columns, group, n, phase (most taps first).
-// Positions are counted row by row; of a block of LANES · POSITIONS a lane takes every LANES-th. This is for a GPU
-// emulated on a CPU: workgroup memory gains nothing there, and a texel costs little more than one element of a buffer.
+// A line of invocations: lane (fastest), block of positions, block of channels, group, n, phase (most taps first).
+// Positions are counted row by row; of a block of LANES · POSITIONS a lane takes every LANES-th. No workgroup memory: this
+// is for a GPU emulated on a CPU, where a texel costs little more than one element of a buffer, and a larger tile is all.
 
 struct Params {
   input_stride: vec4u,   // batch, channel, row, column; in elements
@@ -64,8 +63,7 @@ alias Scalar = f32; // element type of output
 override WORKGROUP_SIZE: u32 = 8;
 override LANES: u32 = 4;
 override POSITIONS: u32 = 16;      // 1, 4, 8, 12 or 16
-override VECTORS: u32 = 8;         // of four columns: 1 to 8
-override ALL_PHASES: bool = false;
+override VECTORS: u32 = 8;         // of output channels: 1 to 8
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
 fn activate(v: vec4f) -> vec4f {
@@ -81,10 +79,23 @@ fn activate(v: vec4f) -> vec4f {
   }
 }
 
+// The remainder of an index; the quotient is left. Emulated GPUs divide lane by lane: one division is enough.
+fn split(index: ptr<function, u32>, count: u32) -> u32 {
+  let whole = *index;
+  *index = whole / count;
+  return whole - *index * count;
+}
+
 // The taps [x, y) that find a real input from some i₀ + m in [first.x, first.y]: 0 ≤ i₀ + m − j·step < size.
 fn hits(taps: u32, first: vec2i, step: i32, size: u32) -> vec2i {
   let begin = (max(first.x - i32(size) + 1, 0) + step - 1) / step;
   return vec2i(begin, select(0, min(i32(taps), first.y / step + 1), first.y >= 0));
+}
+
+// Row and column of a position.
+fn place_of(position: u32, width: u32) -> vec2u {
+  let row = position / width;
+  return vec2u(row, position - row * width);
 }
 
 // The position `step` further, row and column; step.y < width.
@@ -123,7 +134,7 @@ fn inputs(at: vec4u) -> mat4x4f {
   ));
 }
 
-// Rows: four channels. Columns: four columns of each.
+// Rows: four input channels. Columns: four output channels of each.
 fn weights(at: u32, step: u32) -> mat4x4f {
   return transpose(mat4x4f(
     textureLoad(weight, place(at), 0),
@@ -133,7 +144,7 @@ fn weights(at: u32, step: u32) -> mat4x4f {
   ));
 }
 
-// Rows of sums: four positions, of which all but the first are idle where POSITIONS is 1. Columns: four columns.
+// Rows of sums: four positions, of which all but the first are idle where POSITIONS is 1. Columns: four output channels.
 fn add(sums: mat4x4f, x: mat4x4f, w: mat4x4f) -> mat4x4f {
   if (POSITIONS == 1) {
     let y = transpose(x)[0] * w;
@@ -147,16 +158,15 @@ fn add(sums: mat4x4f, x: mat4x4f, w: mat4x4f) -> mat4x4f {
   return sums + x * w;
 }
 
-// What the sums of four columns begin with, at all positions.
-fn begin_sums(bias_at: u32, column: u32) -> mat4x4f {
+// What the sums of four channels begin with, at all positions.
+fn begin_sums(at: u32) -> mat4x4f {
   if (params.begins == 0) {
     return mat4x4f();
   }
-  let c = bias_at + (column + vec4u(0, 1, 2, 3)) % params.out_channels;
-  return mat4x4f(vec4f(bias[c.x]), vec4f(bias[c.y]), vec4f(bias[c.z]), vec4f(bias[c.w]));
+  return mat4x4f(vec4f(bias[at]), vec4f(bias[at + 1]), vec4f(bias[at + 2]), vec4f(bias[at + 3]));
 }
 
-// Four outputs of a column: residue r of channel at `base`, positions m by row and column, of which there are `most`.
+// Four outputs of the channel at `base`: positions m of residue r by row and column, of which there are `most`.
 fn store(base: u32, sums: vec4f, rows: vec4i, columns: vec4i, r: vec2u, most: vec2u) {
   let real = within(rows, columns, most);
   let o = base + (vec4u(rows) * params.stride.x + r.x) * params.output_stride.z
@@ -182,54 +192,35 @@ fn main(
   @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let phases = params.stride.x * params.stride.y;
-  var all_columns = params.out_channels;
-  var extent = vec2u(residues[0].positions, residues[params.stride.x].positions);
-  let low0 = vec2i(residues[0].first_input, residues[params.stride.x].first_input);
-  if (ALL_PHASES) {
-    all_columns *= phases;
-    let final_output = params.output_size - 1;
-    let r = final_output % params.stride;
-    let i = vec2i(residues[r.x].first_input, residues[params.stride.x + r.y].first_input);
-    extent = final_output / params.stride + vec2u(i - low0) + 1;
-  }
-  let vectors = (all_columns + 3) / 4;
+  let most = residues[0].positions * residues[params.stride.x].positions;
+  let vectors = (params.out_channels + 3) / 4;
   let block = LANES * POSITIONS;
-  let blocks = (extent.x * extent.y + block - 1) / block;
-  let column_blocks = (vectors + VECTORS - 1) / VECTORS;
+  let blocks = (most + block - 1) / block;
+  let channel_blocks = (vectors + VECTORS - 1) / VECTORS;
   var index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
-  let lane = index % LANES;
-  index /= LANES;
-  let begin = index % blocks * block;
-  index /= blocks;
-  let vector = index % column_blocks * VECTORS;
-  index /= column_blocks;
-  let group = index % params.groups;
-  index /= params.groups;
-  let n = index % params.batch;
-  let phase = index / params.batch;
-  if (phase >= select(phases, 1, ALL_PHASES)) {
+  let lane = split(&index, LANES);
+  let begin = split(&index, blocks) * block;
+  let vector = split(&index, channel_blocks) * VECTORS;
+  let group = split(&index, params.groups);
+  let n = split(&index, params.batch);
+  let phase = index;
+  if (phase >= params.stride.x * params.stride.y) {
     return;
   }
-  var r = vec2u();
-  if (!ALL_PHASES) {
-    r = vec2u(residues[phase / params.stride.y].ranked, residues[params.stride.x + phase % params.stride.y].ranked);
-  }
+  let ranks = place_of(phase, params.stride.y);
+  let r = vec2u(residues[ranks.x].ranked, residues[params.stride.x + ranks.y].ranked);
   let row = residues[r.x];
   let column = residues[params.stride.x + r.y];
-  if (!ALL_PHASES) {
-    extent = vec2u(row.positions, column.positions);
-  }
-  let width = extent.y;
-  let positions = extent.x * width;
+  let width = column.positions;
+  let positions = row.positions * width;
   if (begin >= positions) {
     return;
   }
 
   let low = vec2i(row.first_input, column.first_input);
   let first = begin + lane;
-  let lanes = vec2u(LANES / width, LANES % width);
-  let p0 = vec2u(first / width, first % width);
+  let lanes = place_of(LANES, width);
+  let p0 = place_of(first, width);
   let p1 = advance(p0, lanes, width);
   let p2 = advance(p1, lanes, width);
   let p3 = advance(p2, lanes, width);
@@ -265,19 +256,26 @@ fn main(
   let quads = (params.in_channels + 3) / 4;
   let image = (n * params.groups + group) * quads * plane;
   let missing = vec4u(params.batch * params.groups * quads * plane);
-  let taps = select(params.weight_group / params.weight_tap, row.taps * column.taps, ALL_PHASES);
-  let bias_at = params.bias_base + group * params.bias_group;
-  let first_column = 4 * vector;
+  let taps = params.weight_group / params.weight_tap;
+  let first_channel = 4 * vector;
+  let bias_at = params.bias_base + group * params.bias_group + first_channel;
 
-  // s<four positions><four columns>
-  var s00 = begin_sums(bias_at, first_column + 0);
-  var s01 = begin_sums(bias_at, first_column + 4);
-  var s02 = begin_sums(bias_at, first_column + 8);
-  var s03 = begin_sums(bias_at, first_column + 12);
-  var s04 = begin_sums(bias_at, first_column + 16);
-  var s05 = begin_sums(bias_at, first_column + 20);
-  var s06 = begin_sums(bias_at, first_column + 24);
-  var s07 = begin_sums(bias_at, first_column + 28);
+  // s<four positions><vec4>
+  var s00 = begin_sums(bias_at);
+  var s01: mat4x4f;
+  if (VECTORS > 1) { s01 = begin_sums(bias_at + 4); }
+  var s02: mat4x4f;
+  if (VECTORS > 2) { s02 = begin_sums(bias_at + 8); }
+  var s03: mat4x4f;
+  if (VECTORS > 3) { s03 = begin_sums(bias_at + 12); }
+  var s04: mat4x4f;
+  if (VECTORS > 4) { s04 = begin_sums(bias_at + 16); }
+  var s05: mat4x4f;
+  if (VECTORS > 5) { s05 = begin_sums(bias_at + 20); }
+  var s06: mat4x4f;
+  if (VECTORS > 6) { s06 = begin_sums(bias_at + 24); }
+  var s07: mat4x4f;
+  if (VECTORS > 7) { s07 = begin_sums(bias_at + 28); }
   var s10 = s00;
   var s11 = s01;
   var s12 = s02;
@@ -308,12 +306,9 @@ fn main(
       let at1 = texels_of(image, rows1 - jy * step.x, columns1 - jx * step.y, missing);
       let at2 = texels_of(image, rows2 - jy * step.x, columns2 - jx * step.y, missing);
       let at3 = texels_of(image, rows3 - jy * step.x, columns3 - jx * step.y, missing);
-      var tap = u32(jy) * column.taps + u32(jx);
-      if (!ALL_PHASES) {
-        let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * vec2u(u32(jy), u32(jx));
-        tap = k.x * params.kernel_width + k.y;
-      }
-      var w = (group * taps + tap) * 4 * quads * vectors + vector;
+      let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * vec2u(u32(jy), u32(jx));
+      let tap = group * taps + k.x * params.kernel_width + k.y;
+      var w = tap * 4 * quads * vectors + vector;
       var x = 0u;
       for (var q = 0u; q < params.in_channels; q += 4) {
         let a = inputs(min(at0 + x, missing));
@@ -391,28 +386,20 @@ fn main(
     s20, s21, s22, s23, s24, s25, s26, s27,
     s30, s31, s32, s33, s34, s35, s36, s37,
   );
-  let image_out = params.output_base + n * params.output_stride.x + group * params.output_group;
-  let columns_here = min(4 * VECTORS, all_columns - first_column);
-  for (var c = 0u; c < columns_here; c++) {
-    var channel = first_column + c;
-    if (ALL_PHASES) {
-      let phase = channel / params.out_channels;
-      channel %= params.out_channels;
-      r = vec2u(phase / params.stride.y, phase % params.stride.y);
-    }
-    let ry = residues[r.x];
-    let rx = residues[params.stride.x + r.y];
-    let most = vec2u(ry.positions, rx.positions);
-    let base = image_out + channel * params.output_stride.y;
-    store(base, sums[c / 4][c % 4], rows0 - ry.first_input, columns0 - rx.first_input, r, most);
+  let first_out = params.output_base + n * params.output_stride.x + group * params.output_group
+    + first_channel * params.output_stride.y;
+  let size = vec2u(row.positions, column.positions);
+  for (var c = 0u; c < min(4 * VECTORS, params.out_channels - first_channel); c++) {
+    let base = first_out + c * params.output_stride.y;
+    store(base, sums[c >> 2][c & 3], rows0 - low.x, columns0 - low.y, r, size);
     if (POSITIONS > 4) {
-      store(base, sums[8 + c / 4][c % 4], rows1 - ry.first_input, columns1 - rx.first_input, r, most);
+      store(base, sums[8 + (c >> 2)][c & 3], rows1 - low.x, columns1 - low.y, r, size);
     }
     if (POSITIONS > 8) {
-      store(base, sums[16 + c / 4][c % 4], rows2 - ry.first_input, columns2 - rx.first_input, r, most);
+      store(base, sums[16 + (c >> 2)][c & 3], rows2 - low.x, columns2 - low.y, r, size);
     }
     if (POSITIONS > 12) {
-      store(base, sums[24 + c / 4][c % 4], rows3 - ry.first_input, columns3 - rx.first_input, r, most);
+      store(base, sums[24 + (c >> 2)][c & 3], rows3 - low.x, columns3 - low.y, r, size);
     }
   }
 }
