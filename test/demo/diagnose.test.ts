@@ -199,6 +199,16 @@ test('nothing blocks the page', async () => {
   });
 });
 
+test('coming from another view does not block the page', async () => {
+  ({ page, errors } = await site.visit('?view=explore&device=cpu'));
+  await page.waitForSelector('h1');
+  await expectResponsive(page, async () => {
+    await page.click('.views li:nth-child(3) a');
+    await page.waitForSelector('.view.diagnose h1');
+    await settled();
+  });
+});
+
 describe.each(LOOKS)('at %i pixels, %s', (width, scheme) => {
   test.each([
     ['textbook', ''],

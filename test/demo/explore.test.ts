@@ -277,6 +277,16 @@ test('nothing blocks the page, with the largest layer', async () => {
   });
 });
 
+test('coming from another view does not block the page', async () => {
+  ({ page, errors } = await site.visit('?view=diagnose&device=cpu'));
+  await page.waitForSelector('h1');
+  await expectResponsive(page, async () => {
+    await page.click('.views li:nth-child(2) a');
+    await page.waitForSelector('.view.explore h1');
+    await drawn();
+  });
+});
+
 describe.each(LOOKS)('at %i pixels, %s', (width, scheme) => {
   test.each(['spread', 'collect', 'zeros'])('seen as %s', async (way) => {
     await open(`&way=${way}`, { width, scheme });

@@ -286,6 +286,8 @@ class ExploreView {
     const play = find('.play', HTMLButtonElement, this.#root);
     this.#player.onChange = (playing) => {
       play.textContent = playing ? 'Pause' : 'Play';
+      // Read aloud step by step, but not at the pace of playing.
+      find('.sentence', HTMLElement, this.#root).ariaLive = playing ? 'off' : 'polite';
     };
     const go = (step: number): void => {
       this.#player.stop();
