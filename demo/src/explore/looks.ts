@@ -3,25 +3,9 @@ import type { Cell, GridLook } from '../grid.ts';
 import { fullSize, outputSize, type Layer, type Size } from './layer.ts';
 import type { Columns, SparseMatrix } from './matrix.ts';
 import type { Numbers } from './numbers.ts';
-import type { State } from './state.ts';
-import { stepAt, type Step } from './steps.ts';
-import { gather, landing, phaseOf, spread, type Gathered } from './sums.ts';
+import type { Scene } from './scene.ts';
+import { landing, phaseOf, spread } from './sums.ts';
 import { insertAndPad, insertZeros, turned, type StretchedInput } from './zero-insertion.ts';
-
-/** What a state amounts to: computed once, read by every grid. */
-export interface Scene {
-  readonly state: State;
-  readonly numbers: Numbers;
-  readonly outputs: readonly number[];
-  readonly step: Step;
-  /** What enters the output that is looked at. */
-  readonly gathered: Gathered;
-}
-
-export function sceneOf(state: State, numbers: Numbers, outputs: readonly number[]): Scene {
-  const { way, layer, step, output } = state;
-  return { state, numbers, outputs, step: stepAt(way, layer, step), gathered: gather(layer, numbers, output) };
-}
 
 const isAt = (at: Size, y: number, x: number): boolean => at[0] === y && at[1] === x;
 const digits = (value: number): string => String(value).replace('-', '−');
@@ -31,7 +15,8 @@ const EMPTY: Cell = { fill: '--well' };
 const looksAtOutput = ({ state, step }: Scene): boolean => state.way !== 'spread' || step.kind === 'cropped';
 
 export function inputLook(scene: Scene): GridLook {
-  const { state, numbers, step, gathered } = scene;
+  const { state, step, gathered } = scene;
+  const { numbers } = scene.model;
   const [, width] = state.layer.input;
   return {
     size: state.layer.input,
@@ -55,7 +40,8 @@ export function inputLook(scene: Scene): GridLook {
 }
 
 export function kernelLook(scene: Scene): GridLook {
-  const { state, numbers, step, gathered } = scene;
+  const { state, step, gathered } = scene;
+  const { numbers } = scene.model;
   const [height, width] = state.layer.kernel;
   const isTurned = state.way === 'zeros' && (step.kind === 'turned' || step.kind === 'output');
   const weights = isTurned ? turned(numbers.kernel) : numbers.kernel;
@@ -78,7 +64,8 @@ export function kernelLook(scene: Scene): GridLook {
 
 /** The full result while copies of the kernel add up in it, and the part that padding leaves. */
 export function fullLook(scene: Scene): GridLook {
-  const { state, numbers, step, gathered } = scene;
+  const { state, step, gathered } = scene;
+  const { numbers } = scene.model;
   const { layer } = state;
   const full = fullSize(layer);
   const output = outputSize(layer);
@@ -129,7 +116,7 @@ function landings(layer: Layer, count: number, first = 0): Set<number> {
   return places;
 }
 
-export function outputLook({ state, outputs, step, gathered }: Scene): GridLook {
+export function outputLook({ state, model, step, gathered }: Scene): GridLook {
   const size = outputSize(state.layer);
   const done = step.kind === 'output' ? step.done : 0;
   return {
@@ -140,13 +127,14 @@ export function outputLook({ state, outputs, step, gathered }: Scene): GridLook 
       const phase = phaseOf(state.layer, [y, x]);
       const dot = step.kind === 'output' && isAt(gathered.phase, ...phase);
       if (at >= done) return { ...EMPTY, dot };
-      return { text: digits(outputs[at]!), fill: '--output', dot, ...(looked && { ring: '--output-edge' }) };
+      return { text: digits(model.outputs[at]!), fill: '--output', dot, ...(looked && { ring: '--output-edge' }) };
     },
   };
 }
 
 /** The input as it is stretched by zeros, with the turned kernel over it. */
-export function stretchedLook({ state, numbers, step }: Scene): GridLook {
+export function stretchedLook({ state, model, step }: Scene): GridLook {
+  const { numbers } = model;
   const { layer } = state;
   const plain: StretchedInput = {
     size: layer.input,

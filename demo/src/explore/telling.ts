@@ -2,7 +2,7 @@
 import { find } from '../page.ts';
 import { codeFor } from './code.ts';
 import { axisOf, outputSize, shown, sizeFormula, type Layer, type Size } from './layer.ts';
-import type { Scene } from './looks.ts';
+import type { Scene } from './scene.ts';
 import type { Term } from './sums.ts';
 
 const signed = (value: number): string => String(value).replace('-', '−');

@@ -3,23 +3,19 @@ import { PairControls } from '../pair-controls.ts';
 import { Palette } from '../palette.ts';
 import type { ViewContext } from '../view.ts';
 import { LIBRARIES } from './code.ts';
+import { Drawing } from './drawing.ts';
 import { EXAMPLES } from './examples.ts';
 import { FIELDS } from './fields.ts';
-import { Grid } from '../grid.ts';
-import { fullSize, outputSize, settle, type Layer, type Parameter, type Size } from './layer.ts';
-import * as looks from './looks.ts';
-import { layerMatrix, productColumns, transpose, type SparseMatrix } from './matrix.ts';
-import { fill, FILLINGS, parseNumbers } from './numbers.ts';
+import { outputSize, settle, type Layer, type Parameter, type Size } from './layer.ts';
+import { FILLINGS, parseNumbers } from './numbers.ts';
 import { Player } from './player.ts';
+import { modelOf, sceneOf, type Model, type Scene } from './scene.ts';
 import { atOutput, atStep, inWay, readState, start, withFilling, writeState, type State } from './state.ts';
-import { sentence, stepCount, stepOfInput, WAYS } from './steps.ts';
-import { outputs } from './sums.ts';
-import { outputTable, rowsText, sizeText, spoken, tellCode, tellOutput, tellSizes } from './telling.ts';
+import { stepCount, stepOfInput, WAYS } from './steps.ts';
+import { spoken } from './telling.ts';
 import './view.css';
 import markup from './view.html?raw';
 
-/** More outputs than this make no matrix that can be looked at. */
-const MOST_ROWS = 144;
 /** A browser takes offence at an address that changes with every movement. */
 const ADDRESS_DELAY = 300;
 
@@ -33,7 +29,7 @@ class ExploreView {
   readonly #context: ViewContext;
   readonly #controls: PairControls<Parameter>;
   readonly #player: Player;
-  readonly #grids: Record<'input' | 'kernel' | 'stretched' | 'made' | 'matrix' | 'product', Grid>;
+  readonly #drawing: Drawing;
   #state: State;
   #model: Model;
   #isTransposed = false;
@@ -56,16 +52,7 @@ class ExploreView {
       },
       context.signal,
     );
-    const grid = (name: string, mostCell: number, mostHeight: number): Grid =>
-      new Grid(find(`.grid-${name}`, HTMLElement, root), palette, { mostCell, mostHeight });
-    this.#grids = {
-      input: grid('input', 48, 240),
-      kernel: grid('kernel', 48, 240),
-      stretched: grid('stretched', 44, 520),
-      made: grid('made', 56, 520),
-      matrix: grid('matrix', 22, 480),
-      product: grid('product', 30, 480),
-    };
+    this.#drawing = new Drawing(root, palette);
     this.#watchGrids();
     this.#watchChoices();
     this.#watchSteps();
@@ -84,7 +71,8 @@ class ExploreView {
   show(): void {
     cancelAnimationFrame(this.#frame);
     this.#frame = requestAnimationFrame(() => {
-      this.#draw();
+      this.#controls.set(this.#state.layer);
+      this.#drawing.draw(this.#scene(), this.#isTransposed);
     });
   }
 
@@ -121,106 +109,19 @@ class ExploreView {
     return step + 2 < stepCount(way, layer);
   }
 
-  #scene(): looks.Scene {
-    return looks.sceneOf(this.#state, this.#model.numbers, this.#model.outputs);
-  }
-
-  #draw(): void {
-    const { layer, way, output } = this.#state;
-    const root = this.#root;
-    const scene = this.#scene();
-    const size = outputSize(layer);
-    root.dataset['way'] = way;
-    this.#controls.set(layer);
-    for (const [name, value] of [
-      ['way', way],
-      ['numbers', this.#state.filling],
-      ['library', this.#state.library],
-      ['matrix', this.#isTransposed ? 'transpose' : 'layer'],
-    ] as const) {
-      find(`input[name=${name}][value=${value}]`, HTMLInputElement, root).checked = true;
-    }
-    this.#drawSteps(scene);
-    find('.own', HTMLElement, root).hidden = this.#state.filling !== 'own';
-    for (const name of ['input', 'kernel'] as const) {
-      const field = find(`[name=own-${name}]`, HTMLInputElement, root);
-      // What is being typed is left alone.
-      if (field !== document.activeElement) field.value = scene.numbers[name].join(' ');
-    }
-    tellSizes(root, layer);
-    tellOutput(root, scene);
-    tellCode(root, scene);
-
-    const { input, kernel } = this.#model.numbers;
-    this.#grids.input.draw(looks.inputLook(scene), `Input: ${rowsText(input, layer.input)}`);
-    this.#grids.kernel.draw(looks.kernelLook(scene), `Kernel: ${rowsText(kernel, layer.kernel)}`);
-    const isSpread = way === 'spread';
-    const made = isSpread ? looks.fullLook(scene) : looks.outputLook(scene);
-    this.#grids.made.draw(made);
-    this.#grids.made.at = isSpread ? [output[0] + layer.padding[0], output[1] + layer.padding[1]] : output;
-    if (way === 'zeros') {
-      const look = looks.stretchedLook(scene);
-      this.#grids.stretched.draw(look);
-      find('.stretched-size', HTMLElement, root).textContent = sizeText(look.size);
-    }
-    const isWhole = isSpread && scene.step.kind !== 'cropped';
-    find('.made-name', HTMLElement, root).textContent = isWhole ? 'Full result' : 'Output';
-    find('.made-size', HTMLElement, root).textContent = sizeText(isWhole ? fullSize(layer) : size);
-    find('.grid-made', HTMLElement, root).setAttribute('aria-label', isWhole ? 'Full result' : 'Output');
-    const turned = way === 'zeros' && (scene.step.kind === 'turned' || scene.step.kind === 'output');
-    find('.kernel-name', HTMLElement, root).textContent = turned ? 'Kernel, turned' : 'Kernel';
-    this.#drawMatrices();
-    this.#drawTable();
-  }
-
-  #drawSteps(scene: looks.Scene): void {
-    const { layer, way, step } = this.#state;
-    const count = stepCount(way, layer);
-    find('.sentence', HTMLElement, this.#root).textContent = sentence(way, layer, scene.step);
-    const scrub = find('.scrub', HTMLInputElement, this.#root);
-    scrub.max = String(count - 1);
-    scrub.value = String(step);
-    scrub.setAttribute('aria-valuetext', `Step ${step + 1} of ${count}`);
-    find('.step-count', HTMLOutputElement, this.#root).value = `${step + 1} / ${count}`;
-  }
-
-  #drawMatrices(): void {
-    const { layer, output } = this.#state;
-    const { numbers, matrix, columns } = this.#model;
-    const size = outputSize(layer);
-    const looked = output[0] * size[1] + output[1];
-    const rows = size[0] * size[1];
-    const isShown = matrix !== undefined;
-    find('.grid-matrix', HTMLElement, this.#root).hidden = !isShown;
-    const filled = columns.landings.reduce((count, landing) => count + (landing < 0 ? 0 : 1), 0);
-    const shape = this.#isTransposed ? `${numbers.input.length} × ${rows}` : `${rows} × ${numbers.input.length}`;
-    find('.matrix-size', HTMLElement, this.#root).textContent =
-      `${shape}: ${filled} of its ${rows * numbers.input.length} places hold a weight, the others are 0.` +
-      (isShown ? '' : ` It is drawn for up to ${MOST_ROWS} outputs.`);
-    if (isShown) {
-      const shown = this.#isTransposed ? matrix.transposed : matrix.plain;
-      this.#grids.matrix.draw(looks.matrixLook(shown, this.#isTransposed, looked));
-    }
-    find('.product-size', HTMLElement, this.#root).textContent =
-      `${numbers.kernel.length} weights × ${numbers.input.length} inputs = ${columns.values.length} products, of which ${filled} are kept.`;
-    this.#grids.product.draw(looks.columnsLook(columns, numbers, looked));
-  }
-
-  #drawTable(): void {
-    const details = find('details.numbers', HTMLDetailsElement, this.#root);
-    if (!details.open) return;
-    const table = outputTable(this.#state.layer, this.#model.outputs);
-    find('.table-holder', HTMLElement, details).replaceChildren(table);
+  #scene(): Scene {
+    return sceneOf(this.#state, this.#model);
   }
 
   #watchGrids(): void {
-    this.#grids.input.onPick = (at) => {
+    const { grids } = this.#drawing;
+    grids.input.onPick = (at) => {
       const step = stepOfInput(this.#state.way, this.#state.layer, at);
       if (step === undefined) return;
       this.#player.stop();
       this.#change(atStep(this.#state, step));
     };
-    this.#grids.made.onPick = ([y, x]) => {
+    grids.made.onPick = ([y, x]) => {
       const [top, left] = this.#state.way === 'spread' ? this.#state.layer.padding : [0, 0];
       this.#look([y - top, x - left]);
     };
@@ -228,10 +129,10 @@ class ExploreView {
       const width = outputSize(this.#state.layer)[1];
       return [Math.floor(at / width), at % width];
     };
-    this.#grids.matrix.onPick = ([y, x]) => {
+    grids.matrix.onPick = ([y, x]) => {
       this.#look(place(this.#isTransposed ? x : y));
     };
-    this.#grids.product.onPick = ([y, x]) => {
+    grids.product.onPick = ([y, x]) => {
       const { columns } = this.#model;
       const landing = y > 0 && x > 0 ? columns.landings[(y - 1) * columns.columns + x - 1]! : -1;
       if (landing >= 0) this.#look(place(landing));
@@ -278,7 +179,7 @@ class ExploreView {
       examples.append(button);
     }
     find('details.numbers', HTMLDetailsElement, this.#root).addEventListener('toggle', () => {
-      this.#drawTable();
+      this.#drawing.drawTable(this.#scene());
     });
   }
 
@@ -313,25 +214,4 @@ class ExploreView {
       go(scrub.valueAsNumber);
     });
   }
-}
-
-/** What a layer and its numbers amount to, computed once. */
-interface Model {
-  readonly numbers: ReturnType<typeof fill>;
-  readonly outputs: readonly number[];
-  readonly columns: ReturnType<typeof productColumns>;
-  /** Of small layers alone. */
-  readonly matrix: { readonly plain: SparseMatrix; readonly transposed: SparseMatrix } | undefined;
-}
-
-function modelOf({ layer, filling, own }: State): Model {
-  const numbers = fill(layer, filling, own);
-  const values = outputs(layer, numbers);
-  const plain = values.length <= MOST_ROWS ? layerMatrix(layer, numbers) : undefined;
-  return {
-    numbers,
-    outputs: values,
-    columns: productColumns(layer, numbers),
-    matrix: plain && { plain, transposed: transpose(plain) },
-  };
 }
