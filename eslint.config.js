@@ -107,7 +107,7 @@ export default defineConfig(
     ],
   ),
   imports(
-    ['src/frameworks/**', 'src/tfjs.ts'],
+    ['src/frameworks/**'],
     [
       ...everywhereInTheSources,
       {
@@ -135,7 +135,7 @@ export default defineConfig(
   {
     // Only src/webgpu touches the GPU; everyone else may name its types and pass its objects on.
     files: ['src/**'],
-    ignores: ['src/webgpu/**', 'src/image/**', 'src/tfjs.ts'],
+    ignores: ['src/webgpu/**', 'src/image/**', 'src/tfjs/**'],
     rules: {
       'no-restricted-globals': ['error', 'GPUBufferUsage', 'GPUMapMode', 'GPUShaderStage', 'GPUTextureUsage'],
       'no-restricted-syntax': [

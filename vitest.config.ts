@@ -21,8 +21,12 @@ const inChromium = (
   testTimeout: number,
 ): TestProjectConfiguration => ({
   extends: true,
-  // Found in advance, since a dependency that is found late reloads the page in the middle of a test.
-  optimizeDeps: { include: ['fast-check'] },
+  // Found in advance, since a dependency that is found late reloads the page in the middle of a test. ONNX Runtime loads
+  // its WebAssembly from beside its module, which must stay where it is.
+  optimizeDeps: {
+    include: ['fast-check', '@tensorflow/tfjs', '@tensorflow/tfjs-backend-webgpu'],
+    exclude: ['onnxruntime-web'],
+  },
   // Cross-origin isolated, so that the CPU path has its threads.
   server: {
     headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },

@@ -31,6 +31,7 @@ import {
 } from 'webgpu-conv-transpose2d/frameworks';
 import { imageToTensor, tensorToCanvas, tensorToTexture, textureToTensor } from 'webgpu-conv-transpose2d/image';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
+import { registerConvTranspose2d, type TensorFlow } from 'webgpu-conv-transpose2d/tfjs';
 import { readSafetensors, type Checkpoint, type CheckpointTensor } from 'webgpu-conv-transpose2d/weights';
 
 const pair: Pair = [2, 1];
@@ -97,6 +98,12 @@ export function picture(
   tensorToCanvas(gpu, frame, canvas, { layout: 'NCHW', colorSpace: 'display-p3' });
   tensorToTexture(gpu, frame, texture);
   return textureToTensor(gpu, texture, { output: frame });
+}
+
+export function withTensorFlow(tf: TensorFlow, predict: () => void): void {
+  const unregister: () => void = registerConvTranspose2d(tf);
+  predict();
+  unregister();
 }
 
 export function explain(

@@ -153,6 +153,7 @@ describe.each([
   ['fromOnnx', '/frameworks', 2_200],
   ['*', '/frameworks', 4_300],
   ['readSafetensors', '/weights', 3_300],
+  ['registerConvTranspose2d', '/tfjs', 41_200],
   ['imageToTensor', '/image', 4_000],
   ['tensorToCanvas', '/image', 4_000],
   ['*', '/image', 5_000],
