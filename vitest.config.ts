@@ -13,12 +13,25 @@ import {
 // The worker is text that is made of sources: tests have it as the sources are.
 await buildWorker();
 
-/** Tests in a page of headless Chromium: what vitest calls the project, and what its only instance. */
-const inChromium = (
+const withoutPage = { include: ['test/browser/**/*.test.ts'], exclude: ['test/browser/**/*.page.test.ts'] };
+
+/** Where every readback takes 100 ms: what tries each kernel, each pipeline, each option. */
+const inFirefox = ['adapter', 'compile', 'conformance', 'errors', 'kernels', 'layer', 'size'].map(
+  (name) => `test/browser/${name}.test.ts`,
+);
+
+interface BrowserTests {
+  readonly include: string[];
+  readonly exclude?: string[];
+  readonly testTimeout?: number;
+  readonly browser?: 'chromium' | 'firefox';
+}
+
+/** Tests in a page of a headless browser: what vitest calls the project, and what its only instance. */
+const inBrowser = (
   name: string,
   instance: string,
-  include: string[],
-  testTimeout: number,
+  { include, exclude = [], testTimeout = 120_000, browser = 'chromium' }: BrowserTests,
 ): TestProjectConfiguration => ({
   extends: true,
   // Found in advance, since a dependency that is found late reloads the page in the middle of a test. ONNX Runtime loads
@@ -34,7 +47,8 @@ const inChromium = (
   test: {
     name,
     include,
-    setupFiles: ['test/support/setup-chromium.ts'],
+    exclude,
+    setupFiles: ['test/support/setup-browser.ts'],
     testTimeout,
     hookTimeout: 60_000,
     browser: {
@@ -42,8 +56,8 @@ const inChromium = (
       headless: true,
       ui: false,
       screenshotFailures: false,
-      provider: puppeteerProvider(),
-      instances: [{ browser: 'chromium', name: instance }],
+      provider: puppeteerProvider(browser),
+      instances: [{ browser, name: instance }],
       commands: { takePageErrors, collectedHeap, recordTasks, longestTask, crashGpuProcess },
     },
   },
@@ -64,9 +78,11 @@ export default defineConfig({
         extends: true,
         test: { name: 'package', include: ['test/package/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
       },
-      inChromium('browser', 'chromium', ['test/browser/**/*.test.ts'], 120_000),
+      inBrowser('browser', 'chromium', { include: ['test/browser/**/*.test.ts'] }),
       // Hours of use in minutes: what `npm run test:all` alone has time for.
-      inChromium('soaked', 'soak', ['test/soak/**/*.test.ts'], 900_000),
+      inBrowser('soaked', 'soak', { include: ['test/soak/**/*.test.ts'], testTimeout: 900_000 }),
+      // Another browser, with another implementation of WebGPU. Tests that need Chromium's page end in `.page.test.ts`.
+      inBrowser('other', 'firefox', { include: inFirefox, browser: 'firefox' }),
       {
         // The demo page, in a browser that the test drives from Node.
         extends: true,
@@ -87,6 +103,18 @@ export default defineConfig({
           exclude: ['test/browser/**/*.page.test.ts'],
           setupFiles: ['test/support/setup-dawn.ts'],
           env: { ...findLavapipe() },
+          pool: 'forks',
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        // And in Deno: another implementation of WebGPU, and another compiler of WGSL.
+        extends: true,
+        test: {
+          name: 'deno',
+          ...withoutPage,
+          setupFiles: ['test/support/setup-deno.ts'],
           pool: 'forks',
           testTimeout: 120_000,
           hookTimeout: 60_000,

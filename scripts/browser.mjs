@@ -1,4 +1,4 @@
-/** Finds a Chrome or Chromium for the tests, the benchmark and nothing else; `ensureBrowser` also installs one. */
+/** Finds a Chrome or Chromium, and a Firefox, for the tests and the benchmark; `ensureBrowser` and `ensureFirefox` also install one. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -47,10 +47,18 @@ async function fromPuppeteer() {
   }
 }
 
+/**
+ * @param {readonly string[]} names of commands
+ * @returns {string[]} where the system's path may have them, in order
+ */
+function onPath(names) {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders.flatMap((folder) => names.map((name) => join(folder, name)));
+}
+
 /** @returns {string | undefined} a browser that is installed on the machine. */
 function fromSystem() {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  const candidates = folders.flatMap((folder) => commands.map((command) => join(folder, command)));
+  const candidates = onPath(commands);
   if (process.platform === 'darwin') candidates.push(...macApplications);
   if (process.platform === 'win32') {
     for (const folder of windowsFolders) {
@@ -80,12 +88,13 @@ function installWithPuppeteer() {
   });
 }
 
-function installWithApt() {
+/** @param {string} name of a package */
+function installWithApt(name) {
   const isRoot = process.getuid?.() === 0;
   const isDebian = existsSync('/etc/debian_version') && !/^ID=ubuntu$/m.test(osRelease()); // Ubuntu's package is a snap
   if (!isRoot || !isDebian) return;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const install = ['install', '--yes', '--quiet', '--no-install-recommends', 'chromium'];
+  const install = ['install', '--yes', '--quiet', '--no-install-recommends', name];
   for (const args of [['update', '--quiet'], install]) {
     const { status, error, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8', timeout: 300_000 });
     if (status !== 0) console.error(`apt-get ${args[0] ?? ''} failed: ${error?.message ?? stderr}`);
@@ -108,7 +117,12 @@ export async function ensureBrowser() {
   }
   for (const [name, install] of /** @type {const} */ ([
     ["puppeteer's installer", installWithPuppeteer],
-    ["Debian's package chromium", installWithApt],
+    [
+      "Debian's package chromium",
+      () => {
+        installWithApt('chromium');
+      },
+    ],
   ])) {
     console.log(`No browser yet: trying ${name} …`);
     install();
@@ -120,6 +134,18 @@ export async function ensureBrowser() {
 
 function fromEnvironmentIsSet() {
   return Boolean(process.env['PUPPETEER_EXECUTABLE_PATH'] ?? process.env['CHROME_PATH']);
+}
+
+/**
+ * Firefox, on this machine or by Debian's package.
+ * @returns {string | undefined} the path of its executable
+ */
+export function ensureFirefox() {
+  const find = () => onPath(['firefox-esr', 'firefox']).find(isExecutable);
+  const found = process.env['FIREFOX_PATH'] ?? find();
+  if (found !== undefined) return found;
+  installWithApt('firefox-esr');
+  return find();
 }
 
 if (isMain(import.meta.url)) console.log(await ensureBrowser());

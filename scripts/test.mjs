@@ -7,7 +7,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureBrowser } from './browser.mjs';
-import { ensureLavapipe } from './lavapipe.mjs';
+import { ensureDeno } from './deno.mjs';
+import { ensureLavapipe, findLavapipe } from './lavapipe.mjs';
 import { root, setUp } from './setup.mjs';
 
 /** @typedef {{ status: string, meta?: { figures?: Record<string, number> } }} Assertion */
@@ -27,11 +28,14 @@ const bin = {
  * Runs one of the installed tools.
  * @param {keyof typeof bin} tool
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, live?: boolean }} [options] live: output is shown as it comes, else only on failure
+ * @param {{ env?: NodeJS.ProcessEnv, live?: boolean, deno?: string }} [options] live: output is shown as it comes, else only
+ *   on failure; deno: the executable that runs the tool instead of Node
  * @returns {Promise<boolean>} whether it succeeded
  */
-function run(tool, args, { env = {}, live = false } = {}) {
-  const child = spawn(process.execPath, [join(root, 'node_modules', bin[tool]), ...args], {
+function run(tool, args, { env = {}, live = false, deno } = {}) {
+  const script = join(root, 'node_modules', bin[tool]);
+  const command = deno === undefined ? [script, ...args] : ['run', '--allow-all', script, ...args];
+  const child = spawn(deno ?? process.execPath, command, {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: live ? 'inherit' : 'pipe',
@@ -94,15 +98,18 @@ function addFigures({ testResults }) {
 /**
  * Runs one of vitest's projects.
  * @param {string} project
- * @param {{ env?: NodeJS.ProcessEnv, files?: readonly string[] }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv, files?: readonly string[], deno?: string }} [options]
  * @returns {Promise<Outcome>}
  */
-function tests(project, { env = {}, files = [] } = {}) {
+function tests(project, { files = [], ...options } = {}) {
   return timed(`tests in '${project}'`, async () => {
     const report = join(reports, `${project}.json`);
     rmSync(report, { force: true });
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const succeeded = await run('vitest', ['run', '--project', project, ...files, ...reporters], { env, live: true });
+    const succeeded = await run('vitest', ['run', '--project', project, ...files, ...reporters], {
+      ...options,
+      live: true,
+    });
     if (!existsSync(report)) return false;
     const counts = /** @type {VitestReport} */ (JSON.parse(readFileSync(report, 'utf8')));
     addFigures(counts);
@@ -147,6 +154,11 @@ if (ensureLavapipe() === undefined) {
   );
 } else {
   outcomes.push(await tests('dawn', all ? {} : { files: inNodeAlone }));
+  if (all) {
+    const env = findLavapipe() ?? {};
+    outcomes.push(await tests('deno', { deno: ensureDeno() ?? 'deno', env }));
+    outcomes.push(await tests('firefox', { env }));
+  }
 }
 
 /** @param {'passed' | 'failed'} key */

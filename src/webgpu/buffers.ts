@@ -30,9 +30,21 @@ export function bufferFrom(device: GPUDevice, label: string, usage: number, byte
     if (!(cause instanceof RangeError)) throw cause;
     throw new ConvTranspose2dError('OUT_OF_MEMORY', `could not allocate ${size} bytes`, { cause });
   }
-  new Uint8Array(buffer.getMappedRange()).set(bytes);
+  const mapped = mappedRange(buffer);
+  if (mapped === undefined) return buffer;
+  new Uint8Array(mapped).set(bytes);
   buffer.unmap();
   return buffer;
+}
+
+/** The memory of a buffer that is mapped at creation; wgpu has none for an invalid one, whose error its scope reports. */
+function mappedRange(buffer: GPUBuffer): ArrayBuffer | undefined {
+  try {
+    return buffer.getMappedRange();
+  } catch (error) {
+    if ((error as Error).name === 'OperationError') return undefined;
+    throw error;
+  }
 }
 
 /** Refuses a tensor that the device has no buffer for. */
@@ -114,7 +126,10 @@ export function stage(
 /** Maps, copies and destroys a staging buffer. */
 export async function readStaging(device: GPUDevice, staging: GPUBuffer, signal?: AbortSignal): Promise<ArrayBuffer> {
   try {
-    await staging.mapAsync(GPUMapMode.READ);
+    // In a scope, for a mapping that fails is an error of the device too.
+    const mapping: Promise<undefined>[] = [];
+    const scoped = inScopes(device, () => mapping.push(staging.mapAsync(GPUMapMode.READ)));
+    await Promise.all([scoped, ...mapping]);
     signal?.throwIfAborted();
     const bytes = allocate(staging.size);
     new Uint8Array(bytes).set(new Uint8Array(staging.getMappedRange()));

@@ -98,10 +98,10 @@ async function scoped<T>(device: GPUDevice, made: Made[], segment: () => T): Pro
   }
   // Popped innermost first: internal, out of memory, validation.
   const [internal = null, memory = null, validation = null] = caught;
-  const lost = lossOf(device);
+  const other = validation ?? internal;
+  const lost = memory === null && other === null ? lossOf(device) : await lossBehind(device);
   if (lost !== undefined) throw lost;
   if (memory !== null) throw outOfMemory(made, memory);
-  const other = validation ?? internal;
   if (other !== null) throw new ConvTranspose2dError('GPU_ERROR', other.message);
   return result;
 }

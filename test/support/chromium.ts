@@ -46,11 +46,14 @@ export async function launchChromium(options: LaunchOptions = {}): Promise<Brows
   });
 }
 
-/** Collects what a page reports as an error: `console.error`, an uncaught exception, a crash. */
-export function collectPageErrors(page: Page): string[] {
+/**
+ * Collects what a page reports as an error: an uncaught exception, a crash, and an error in the console, unless the browser
+ * itself writes there what the page takes from WebGPU's error scopes, as Firefox does.
+ */
+export function collectPageErrors(page: Page, from: { console: boolean } = { console: true }): string[] {
   const errors: string[] = [];
   page.on('console', (message) => {
-    if (message.type() === 'error')
+    if (from.console && message.type() === 'error')
       errors.push(`console.error: ${message.text()} (${message.location().url ?? 'inline'})`);
   });
   page.on('pageerror', (error) => {

@@ -5,6 +5,10 @@ const devices = new Set<GPUDevice>();
 const shared = new Map<string, Promise<GPUDevice>>();
 let printed = false;
 
+/** How many runs of a property there is time for: Firefox asks only every 100 ms whether a readback has ended. */
+export const runs = (count: number): number =>
+  (globalThis.navigator as Partial<Navigator>).userAgent?.includes('Firefox') === true ? Math.ceil(count / 10) : count;
+
 /** Watches a device until the test file ends: an uncaptured error or a loss that nobody asked for fails the test. */
 export function watchDevice(device: GPUDevice): void {
   devices.add(device);

@@ -2,6 +2,7 @@ import { defineBrowserCommand, defineBrowserProvider } from '@vitest/browser';
 import type { Browser, Page } from 'puppeteer';
 import type { BrowserProvider, BrowserProviderOption } from 'vitest/node';
 import { collectPageErrors, launchChromium } from './chromium.ts';
+import { launchFirefox } from './firefox.ts';
 
 declare module 'vitest/browser' {
   // Vitest declares them with the providers of its own.
@@ -28,13 +29,20 @@ interface TraceEvent {
   readonly args?: { readonly name?: string };
 }
 
-/** Vitest's browser mode in one page of one Chromium, driven by puppeteer. */
+const launchers = { chromium: launchChromium, firefox: launchFirefox };
+
+/** Vitest's browser mode in one page of one browser, driven by puppeteer. */
 class PuppeteerProvider implements BrowserProvider {
   readonly name = 'puppeteer';
   readonly supportsParallelism = false;
   #browser: Promise<Browser> | undefined;
   readonly #pages = new Map<string, Page>();
   readonly #errors = new Map<string, string[]>();
+  readonly #name: keyof typeof launchers;
+
+  constructor(name: keyof typeof launchers) {
+    this.#name = name;
+  }
 
   getCommandsContext(): Record<string, unknown> {
     return {};
@@ -86,11 +94,11 @@ class PuppeteerProvider implements BrowserProvider {
   }
 
   async openPage(sessionId: string, url: string): Promise<void> {
-    this.#browser ??= launchChromium();
+    this.#browser ??= launchers[this.#name]();
     const browser = await this.#browser;
     const page = await browser.newPage();
     this.#pages.set(sessionId, page);
-    this.#errors.set(sessionId, collectPageErrors(page));
+    this.#errors.set(sessionId, collectPageErrors(page, { console: this.#name === 'chromium' }));
     await page.goto(url, { timeout: 60_000 });
   }
 
@@ -127,10 +135,10 @@ export const crashGpuProcess = defineBrowserCommand(async ({ provider }) => {
   if (provider instanceof PuppeteerProvider) await provider.crashGpuProcess();
 });
 
-export function puppeteerProvider(): BrowserProviderOption {
+export function puppeteerProvider(browser: keyof typeof launchers): BrowserProviderOption {
   return defineBrowserProvider({
     name: 'puppeteer',
-    supportedBrowser: ['chromium'],
-    providerFactory: () => new PuppeteerProvider(),
+    supportedBrowser: [browser],
+    providerFactory: () => new PuppeteerProvider(browser),
   });
 }

@@ -1,4 +1,4 @@
-/** Runs before each test file in Chromium. */
+/** Runs before each test file in a browser. */
 import { afterAll, afterEach, expect } from 'vitest';
 import { commands } from 'vitest/browser';
 import { destroyDevices, takeGpuFailures, watchAllDevices } from './gpu.ts';
