@@ -59,7 +59,7 @@ export function fullLength(input: number, kernel: number, stride: number, dilati
 
 const modulo = (a: number, n: number): number => ((a % n) + n) % n;
 
-function gcd(a: number, b: number): number {
+export function gcd(a: number, b: number): number {
   while (b !== 0) [a, b] = [b, a % b];
   return a;
 }

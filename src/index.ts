@@ -1,5 +1,12 @@
 export { ConvTranspose2d, convTranspose2d, outputShape } from './conv-transpose2d.ts';
 export { ConvTranspose2dError, type ConvTranspose2dErrorCode } from './errors.ts';
+export {
+  ConvTranspose2dGradients,
+  convTranspose2dBackward,
+  type BackwardCall,
+  type BackwardOperands,
+  type BackwardResult,
+} from './gradients.ts';
 export { bilinearWeight, icnrWeight } from './initial-weights.ts';
 export { download, upload } from './webgpu/buffers.ts';
 export { requestDevice, type RequestDeviceOptions } from './webgpu/device.ts';

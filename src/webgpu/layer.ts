@@ -17,7 +17,7 @@ import { unpackWeight } from '../packing.ts';
 import { bytesOf, hostTensorLike } from '../tensors.ts';
 import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
 import { bufferFrom, checkFits, readStaging, stage, tensorBytes } from './buffers.ts';
-import { bindGroupLayout, pipelineNow, pipelineSoon, TEXEL_FORMAT, type PipelineRequest } from './pipelines.ts';
+import { bindGroupLayout, nameOf, pipelineNow, pipelineSoon, TEXEL_FORMAT, type PipelineRequest } from './pipelines.ts';
 import { Retired } from './retired.ts';
 import { inScopes, lossOf, makeBuffer, makeTexture, type Made } from './scopes.ts';
 import { layOut, type ResourceName, type Step, type Steps, type WeightStep } from './steps.ts';
@@ -456,7 +456,7 @@ export class GpuLayer {
       return 'size' in made ? { buffer: made, offset: (offsets?.get(name) ?? 0) + offset, size } : made.createView();
     };
     return this.device.createBindGroup({
-      label: `conv-transpose2d ${shader}`,
+      label: `conv-transpose2d ${nameOf(shader)}`,
       layout: bindGroupLayout(this.device, shader),
       entries: bindings.map((bound, binding) => ({ binding, resource: resource(bound) })),
     });
@@ -467,14 +467,33 @@ export class GpuLayer {
     return { shader: 'pack-weight', constants, float16: false };
   }
 
-  /** Permutes the parameters into their packed buffers. A bias is a weight of one input channel and a 1×1 kernel. */
+  /** Records the packing of weights that are only there when the encoder runs, for a layer without a bias. */
+  encodeWeight(encoder: GPUCommandEncoder, weight: GPUBufferBinding): void {
+    this.#host = undefined;
+    this.#unpacked = undefined;
+    this.#named = true;
+    for (const uniform of this.#recordPacking(encoder, weight, undefined)) this.#retired.add(uniform);
+  }
+
   #pack(weight: GPUBufferBinding, bias: GPUBufferBinding | undefined): void {
-    const { device } = this;
+    const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d pack' });
+    const uniforms = this.#recordPacking(encoder, weight, bias);
+    this.device.queue.submit([encoder.finish()]);
+    uniforms.forEach((uniform) => {
+      uniform.destroy();
+    });
+  }
+
+  /** Permutes the parameters into their packed buffers. A bias is a weight of one input channel and a 1×1 kernel. */
+  #recordPacking(
+    encoder: GPUCommandEncoder,
+    weight: GPUBufferBinding,
+    bias: GPUBufferBinding | undefined,
+  ): GPUBuffer[] {
     const spec = this.#spec;
     const [ins, outs] = [spec.inChannels / spec.groups, spec.outChannels / spec.groups];
     const { i, o, h, w } = weightStrides(spec);
     const packed = this.#packed();
-    const encoder = device.createCommandEncoder({ label: 'conv-transpose2d pack' });
     const uniforms = [
       this.#packPass(encoder, weight, packed.weight, [
         i,
@@ -494,10 +513,7 @@ export class GpuLayer {
         this.#packPass(encoder, bias, packed.bias, [0, 1, 0, 0, 1, 1, 1, 1, spec.outChannels, packed.bias.size / 4]),
       );
     for (const [name, texels] of this.#weightTexels) this.#writeWeightTexels(encoder, name, texels);
-    device.queue.submit([encoder.finish()]);
-    uniforms.forEach((uniform) => {
-      uniform.destroy();
-    });
+    return uniforms;
   }
 
   #packPass(encoder: GPUCommandEncoder, source: GPUBufferBinding, target: GPUBuffer, params: number[]): GPUBuffer {

@@ -11,7 +11,7 @@ import type { KernelName } from '../kernels.ts';
 import { lossBehind, lossOf } from './scopes.ts';
 
 /** The bindings of a shader, in order. */
-type Bindings = readonly (GPUBufferBindingType | 'texture' | 'texels')[];
+export type Bindings = readonly (GPUBufferBindingType | 'texture' | 'texels')[];
 const COMPUTE: Bindings = [
   'uniform',
   'read-only-storage',
@@ -28,12 +28,14 @@ const CONVERT: Bindings = ['uniform', 'storage', 'storage'];
 export type ShaderName =
   KernelName | 'pack-weight' | 'input-texels' | 'weight-texels' | 'expand-float16' | 'compress-float16';
 
-interface Shader {
+/** A shader of another module than this; what compiles to the same has the same name. */
+export interface Shader {
+  readonly name: string;
   readonly code: string;
   readonly entryPoint: string;
   readonly bindings: Bindings;
 }
-const shaders: Readonly<Record<ShaderName, Shader>> = {
+const shaders: Readonly<Record<ShaderName, Omit<Shader, 'name'>>> = {
   direct: { code: directCode, entryPoint: 'main', bindings: COMPUTE },
   'phase-gemm': { code: phaseGemmCode, entryPoint: 'wide', bindings: COMPUTE },
   'phase-gemm-small': { code: phaseGemmCode, entryPoint: 'small', bindings: COMPUTE },
@@ -48,11 +50,17 @@ const shaders: Readonly<Record<ShaderName, Shader>> = {
 
 /** A pipeline, fully said: what the cache goes by. */
 export interface PipelineRequest {
-  readonly shader: ShaderName;
+  readonly shader: ShaderName | Shader;
   readonly constants: Readonly<Record<string, number>>;
   /** Whether the shader's `Scalar` is f16. */
   readonly float16: boolean;
 }
+
+/** What a shader's objects are called by. */
+export const nameOf = (shader: ShaderName | Shader): string => (typeof shader === 'string' ? shader : shader.name);
+
+const shaderOf = (shader: ShaderName | Shader): Shader =>
+  typeof shader === 'string' ? { name: shader, ...shaders[shader] } : shader;
 
 interface DeviceCache {
   readonly layouts: Map<Bindings, GPUBindGroupLayout>;
@@ -85,13 +93,13 @@ const entry = (type: Bindings[number], binding: number): GPUBindGroupLayoutEntry
 });
 
 /** The bind group layout of a shader: kernels of a kind have the same. */
-export function bindGroupLayout(device: GPUDevice, shader: ShaderName): GPUBindGroupLayout {
-  const { bindings } = shaders[shader];
+export function bindGroupLayout(device: GPUDevice, shader: ShaderName | Shader): GPUBindGroupLayout {
+  const { name, bindings } = shaderOf(shader);
   const { layouts } = cacheOf(device);
   let layout = layouts.get(bindings);
   if (layout === undefined) {
     layout = device.createBindGroupLayout({
-      label: `conv-transpose2d ${shader}`,
+      label: `conv-transpose2d ${name}`,
       entries: bindings.map(entry),
     });
     layouts.set(bindings, layout);
@@ -108,11 +116,11 @@ function withFloat16(code: string): string {
 
 function shaderModule(device: GPUDevice, { shader, float16 }: PipelineRequest): GPUShaderModule {
   const { modules } = cacheOf(device);
-  const { code } = shaders[shader];
-  const key = `${code.length} ${float16} ${shader}`;
+  const { name, code } = shaderOf(shader);
+  const key = `${code.length} ${float16} ${name}`;
   let module = modules.get(key);
   if (module === undefined) {
-    module = device.createShaderModule({ label: shader, code: float16 ? withFloat16(code) : code });
+    module = device.createShaderModule({ label: name, code: float16 ? withFloat16(code) : code });
     modules.set(key, module);
   }
   return module;
@@ -120,22 +128,23 @@ function shaderModule(device: GPUDevice, { shader, float16 }: PipelineRequest): 
 
 function describe(device: GPUDevice, request: PipelineRequest): GPUComputePipelineDescriptor {
   const { shader, constants } = request;
+  const { name, entryPoint } = shaderOf(shader);
   return {
-    label: `conv-transpose2d ${shader}`,
+    label: `conv-transpose2d ${name}`,
     layout: device.createPipelineLayout({
-      label: `conv-transpose2d ${shader}`,
+      label: `conv-transpose2d ${name}`,
       bindGroupLayouts: [bindGroupLayout(device, shader)],
     }),
     compute: {
       module: shaderModule(device, request),
-      entryPoint: shaders[shader].entryPoint,
+      entryPoint,
       constants: { ...constants },
     },
   };
 }
 
 const keyOf = ({ shader, constants, float16 }: PipelineRequest): string =>
-  `${shader} ${float16} ${JSON.stringify(constants)}`;
+  `${nameOf(shader)} ${float16} ${JSON.stringify(constants)}`;
 
 /** The pipeline, compiled now if it must be. */
 export function pipelineNow(device: GPUDevice, request: PipelineRequest): GPUComputePipeline {
@@ -182,6 +191,8 @@ async function compile(device: GPUDevice, request: PipelineRequest): Promise<GPU
     const { messages } = await descriptor.compute.module.getCompilationInfo();
     const lines = messages.map(({ type, lineNum, linePos, message }) => `${lineNum}:${linePos} ${type}: ${message}`);
     const said = lines.length > 0 ? lines.join('\n') : String(cause);
-    throw new ConvTranspose2dError('GPU_ERROR', `kernel ${request.shader} does not compile: ${said}`, { cause });
+    throw new ConvTranspose2dError('GPU_ERROR', `kernel ${nameOf(request.shader)} does not compile: ${said}`, {
+      cause,
+    });
   }
 }

@@ -1,0 +1,220 @@
+import { ConvTranspose2dError, invalid } from './errors.ts';
+import {
+  checkCall,
+  checkInputShape,
+  layoutShape,
+  outputExtents,
+  resolveOptions,
+  splitCall,
+  weightExtents,
+  weightShape,
+  type Spec,
+} from './options.ts';
+import {
+  allocate,
+  bytesPerElement,
+  checkHostTensor,
+  dtypeOf,
+  elementCount,
+  hostTensorLike,
+  storeFloat32,
+  toFloat32Array,
+} from './tensors.ts';
+import type { ConvTranspose2dOptions, Device, GpuTensor, HostTensor, Pair } from './types.ts';
+import { checkGpuTensor, emptyTensor } from './webgpu/buffers.ts';
+import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
+import { cpuGradients } from './cpu/gradients.ts';
+import { GpuGradients, gpuGradients } from './webgpu/gradients.ts';
+import type { Gradients, GradientShapes, Operands } from './gradient-plan.ts';
+
+/** What the gradients of a call are computed from. */
+export interface BackwardOperands<Tensor> {
+  /** Of the loss by the output: the output's shape. */
+  readonly gradOutput: Tensor;
+  /** The forward call's. */
+  readonly input: Tensor;
+  /** In the options' `weightLayout`. */
+  readonly weight: Tensor;
+  /** The forward call's output: with activation 'relu' alone. */
+  readonly forwardOutput?: Tensor | undefined;
+}
+
+/** The gradients of the loss by input, weight and bias, each of the shape of what it is the gradient by. */
+export interface BackwardResult<Tensor> {
+  readonly gradInput: Tensor;
+  readonly gradWeight: Tensor;
+  /** (outChannels) */
+  readonly gradBias: Tensor;
+}
+
+/** What a backward call may say. */
+export interface BackwardCall {
+  /** Wins over the options' own `outputSize`. */
+  outputSize?: Pair | undefined;
+}
+
+function shapesOf(spec: Spec, inputShape: unknown, outputSize: unknown): GradientShapes {
+  const input = checkInputShape(spec, inputShape);
+  const output = outputExtents(spec, input, outputSize);
+  return {
+    ...{ input, output },
+    inputShape: layoutShape(spec, input, spec.inChannels, [input.height, input.width]),
+    outputShape: layoutShape(spec, input, spec.outChannels, output),
+  };
+}
+
+function checkActivation({ activation }: Spec): void {
+  if (activation === 'none' || activation === 'relu') return;
+  throw invalid('activation', activation, "gradients are known of 'none' and 'relu'");
+}
+
+function checkForwardOutput({ activation }: Spec, forwardOutput: unknown): void {
+  if ((activation === 'relu') === (forwardOutput !== undefined)) return;
+  const rule = "it is given with activation 'relu', and left out with 'none'";
+  throw invalid('forwardOutput', forwardOutput, rule);
+}
+
+/**
+ * Records the gradients of transposed convolutions into a caller's encoder, on the caller's device: for training with
+ * weights that never leave the GPU. float32 tensors; channels, kernel size and options as of `ConvTranspose2d`, and
+ * activation 'none' or 'relu'.
+ * Source: torch.nn.ConvTranspose2d's derivative.
+ */
+export class ConvTranspose2dGradients {
+  readonly #spec: Spec;
+  readonly #gradients: GpuGradients;
+  #destroyed = false;
+
+  /** @throws ConvTranspose2dError INVALID_ARGUMENT, naming the argument, its value and the rule */
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: Pair,
+    options: ConvTranspose2dOptions & { readonly device: GPUDevice },
+  ) {
+    const { spec, device } = resolveOptions(inChannels, outChannels, kernelSize, { ...options, bias: true });
+    checkActivation(spec);
+    if (device === undefined || device === 'cpu') throw invalid('device', device, 'it must be a GPUDevice');
+    this.#spec = spec;
+    this.#gradients = new GpuGradients(device, spec, capabilitiesOf(device, 'the device given'));
+  }
+
+  /**
+   * Makes the pipelines and buffers of a shape ahead of the first call; compiles without blocking.
+   * @throws ConvTranspose2dError
+   */
+  async prepare(inputShape: readonly number[], call?: BackwardCall): Promise<void> {
+    this.#checkAlive();
+    const { input, output } = shapesOf(this.#spec, inputShape, checkCall(call).outputSize);
+    if (input.batch > 0) await this.#gradients.prepare(input, output);
+  }
+
+  /**
+   * Records a backward call: no submit, no wait, no readback. Gradients that are not given are made (STORAGE | COPY_SRC |
+   * COPY_DST), and are the caller's. They are overwritten, not added to. Submit what was recorded before `destroy`.
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED beyond the device's limits, DESTROYED
+   */
+  encodeBackward(
+    encoder: GPUCommandEncoder,
+    operands: BackwardOperands<GpuTensor>,
+    gradients: Partial<BackwardResult<GpuTensor>> = {},
+    call?: BackwardCall,
+  ): BackwardResult<GpuTensor> {
+    this.#checkAlive();
+    const spec = this.#spec;
+    const { device } = this.#gradients;
+    checkForwardOutput(spec, operands.forwardOutput);
+    const tensor = (name: string, given: GpuTensor, shape?: number[]): Required<GpuTensor> =>
+      checkGpuTensor(device, name, given, shape, 'float32');
+    const from = tensor('input', operands.input);
+    const { input, output, outputShape } = shapesOf(spec, from.shape, checkCall(call).outputSize);
+    const checked: Operands<Required<GpuTensor>> = {
+      gradOutput: tensor('gradOutput', operands.gradOutput, outputShape),
+      input: from,
+      weight: tensor('weight', operands.weight, weightShape(spec)),
+      mask: operands.forwardOutput && tensor('forwardOutput', operands.forwardOutput, outputShape),
+    };
+    const inputs = Object.values(checked).map((one: Required<GpuTensor> | undefined) => one?.buffer);
+    const target = (name: string, given: GpuTensor | undefined, shape: number[]): Required<GpuTensor> => {
+      if (given === undefined) return emptyTensor(device, shape, 'float32');
+      const to = tensor(name, given, shape);
+      if (inputs.includes(to.buffer)) throw invalid(`${name} buffer`, to.buffer, "it must not be an operand's");
+      return to;
+    };
+    const results: Gradients<Required<GpuTensor>> = {
+      gradInput: target('gradInput', gradients.gradInput, [...from.shape]),
+      gradWeight: target('gradWeight', gradients.gradWeight, weightShape(spec)),
+      gradBias: target('gradBias', gradients.gradBias, [spec.outChannels]),
+    };
+    this.#gradients.encode(encoder, input, output, checked, results);
+    return results;
+  }
+
+  /** Lets go of everything that was made, but for the gradients. */
+  destroy(): void {
+    this.#destroyed = true;
+    this.#gradients.destroy();
+  }
+
+  #checkAlive(): void {
+    if (this.#destroyed) throw new ConvTranspose2dError('DESTROYED', 'the gradients were destroyed');
+  }
+}
+
+/**
+ * The gradients of one transposed convolution by its input, weight and bias, host in and host out: what PyTorch's autograd
+ * gives for `torch.nn.functional.conv_transpose2d`. All options of the forward call, with activation 'none', or 'relu' and the
+ * forward call's output. Gradients come in the form of what they are the gradient by; sums are float32 at least.
+ * @param gradOutput the loss's gradient by the output, of the output's shape
+ * @throws ConvTranspose2dError; the signal's reason when aborted
+ */
+export async function convTranspose2dBackward(
+  gradOutput: HostTensor,
+  input: HostTensor,
+  weight: HostTensor,
+  options?: ConvTranspose2dOptions & { forwardOutput?: HostTensor; signal?: AbortSignal },
+): Promise<{ gradInput: HostTensor; gradWeight: HostTensor; gradBias: HostTensor }> {
+  const { forwardOutput, ...rest } = { ...options };
+  const { layer, call } = splitCall(rest);
+  checkHostTensor('weight', weight, undefined);
+  const dtype = dtypeOf(weight);
+  const extents = weightExtents(weight.shape, layer['weightLayout'], layer['groups']);
+  const { spec, device: asked } = resolveOptions(extents.inChannels, extents.outChannels, extents.kernelSize, {
+    ...layer,
+    ...{ bias: true, dtype },
+  });
+  checkActivation(spec);
+  checkForwardOutput(spec, forwardOutput);
+  checkHostTensor('input', input, undefined, dtype);
+  const shapes = shapesOf(spec, input.shape, undefined);
+  checkHostTensor('gradOutput', gradOutput, shapes.outputShape, dtype);
+  if (forwardOutput !== undefined) checkHostTensor('forwardOutput', forwardOutput, shapes.outputShape, dtype);
+  const stop = call.signal ?? new AbortController().signal;
+  stop.throwIfAborted();
+  const device: Device = asked ?? (await sharedDevice()).device;
+  const operands: Operands<Float32Array> = {
+    gradOutput: toFloat32Array(gradOutput),
+    input: toFloat32Array(input),
+    weight: toFloat32Array(weight),
+    mask: forwardOutput && toFloat32Array(forwardOutput),
+  };
+  const float32: Spec = { ...spec, dtype: 'float32' };
+  stop.throwIfAborted();
+  const computed =
+    device === 'cpu'
+      ? await cpuGradients(float32, capabilitiesOf('cpu', 'asked for'), shapes.input, shapes.output, operands, stop)
+      : await gpuGradients(device, float32, shapes, operands, stop);
+  stop.throwIfAborted();
+  const like = (tensor: HostTensor, shape: readonly number[], values: Float32Array): HostTensor => {
+    const bytes = values.buffer as ArrayBuffer;
+    if (dtype === 'float32') return hostTensorLike(tensor, [...shape], bytes);
+    const result = hostTensorLike(tensor, [...shape], allocate(elementCount(shape) * bytesPerElement(dtype)));
+    storeFloat32(values, result.data);
+    return result;
+  };
+  return {
+    gradInput: like(input, input.shape, computed.gradInput),
+    gradWeight: like(weight, weight.shape, computed.gradWeight),
+    gradBias: like(weight, [spec.outChannels], computed.gradBias),
+  };
+}
