@@ -11,6 +11,8 @@ const kept: unknown[] = [];
 Object.defineProperty(globalThis, 'keptOfWebGPU', { value: kept });
 const requestAdapter = navigator.gpu.requestAdapter.bind(navigator.gpu);
 Object.defineProperty(navigator.gpu, 'requestAdapter', {
+  configurable: true,
+  writable: true,
   value: async (options?: GPURequestAdapterOptions) => {
     const adapter = await requestAdapter(options);
     kept.push(adapter);
