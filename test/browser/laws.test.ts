@@ -45,9 +45,10 @@ describe.each(devices)('$name', ({ name, device }) => {
       whole += finite;
       spoiled += result.data.length - finite;
     });
-    await fc.assert(property, { numRuns: 100 });
-    expect(spoiled).toBeGreaterThan(200);
-    expect(whole).toBeGreaterThan(200);
+    // One seed, so that there is as much of both in every run.
+    await fc.assert(property, { numRuns: 100, seed: 1 });
+    expect(spoiled).toBeGreaterThan(1000);
+    expect(whole).toBeGreaterThan(1000);
   });
 
   test('phases partition outputs and taps, and the work counted is the work there is', async () => {
