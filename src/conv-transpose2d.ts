@@ -120,6 +120,8 @@ export class ConvTranspose2d {
       const loaded = { weight: copy('weight', weight, shape) };
       this.#state = bias === undefined ? loaded : { ...loaded, bias: copy('bias', bias, [this.#spec.outChannels]) };
       this.#backend?.loadHost(this.#state);
+      // The CPU's kernel depends on whether all weights are finite.
+      if (this.#backend instanceof CpuLayer) this.#forgetPlans();
     }
     this.#initial = undefined;
     this.#stateLost = false;
@@ -303,9 +305,13 @@ export class ConvTranspose2d {
       device === 'cpu' ? new CpuLayer(this.#spec, capabilities) : new GpuLayer(device, this.#spec, capabilities);
     if (this.#state !== undefined) backend.loadHost(this.#state);
     this.#backend = backend;
+    this.#forgetPlans();
+    return backend;
+  }
+
+  #forgetPlans(): void {
     this.#plans.clear();
     this.#recent = undefined;
-    return backend;
   }
 
   /** The backend, once its device is known, and the plan of a call on it. */

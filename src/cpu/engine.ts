@@ -1,6 +1,6 @@
 /** WebAssembly memory with layers' weights and calls' tensors, and the code that runs on it: all of it step by step. */
 import { allocate } from '../tensors.ts';
-import { WasmHeap, type WasmData } from './wasm-host.ts';
+import { WasmHeap } from './wasm-heap.ts';
 import type { WasmVariant } from './wasm-module.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 import { WasmRunner, type WasmAddresses } from './wasm-runner.ts';
@@ -12,6 +12,9 @@ export const CHUNK: number = 2 ** 17;
 const ALIGNMENT = 64;
 
 const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+/** Float32 values, or float16 bit patterns. */
+export type WasmData = Float32Array | Uint16Array;
 
 /** Who computes a call. */
 export interface Crew {
@@ -50,7 +53,7 @@ export interface Engine {
   /** Ends what it started. */
   dispose(): void;
   /** @returns what `Task` names the weights by. @throws ConvTranspose2dError OUT_OF_MEMORY */
-  load(packed: Float32Array<ArrayBuffer>): number | Promise<number>;
+  load(packed: Float32Array<ArrayBuffer>): Promise<number>;
   unload(weights: number): void;
   /** @returns the output. @throws ConvTranspose2dError OUT_OF_MEMORY, DEVICE_LOST; the signal's reason */
   forward(task: Task, stop: AbortSignal): Promise<WasmData>;
@@ -82,9 +85,9 @@ export class LocalEngine implements Engine {
     // Only memory, and the collector's.
   }
 
-  load(packed: Float32Array<ArrayBuffer>): number {
+  async load(packed: Float32Array<ArrayBuffer>): Promise<number> {
     const address = this.#heap.allocate(packed.byteLength);
-    new Float32Array(this.memory.buffer, address, packed.length).set(packed);
+    await inSlices(this.#copyIn(address, packed));
     return address;
   }
 
@@ -98,7 +101,7 @@ export class LocalEngine implements Engine {
     const output = task.output ?? newData(input, outputElements);
     const call = this.#begin(task);
     try {
-      await inSlices(this.#copyIn(call, input), stop);
+      await inSlices(this.#copyIn(call.addresses[0].input, input), stop);
       await this.compute(call, task, stop);
       await inSlices(this.#copyOut(call, output), stop);
       return output;
@@ -131,10 +134,10 @@ export class LocalEngine implements Engine {
     return { plan, addresses: [first, ...others], idle: undefined };
   }
 
-  *#copyIn({ addresses: [{ input }] }: CallMemory, data: WasmData): Generator<void, void> {
+  *#copyIn(address: number, data: WasmData): Generator<void, void> {
     for (let first = 0; first < data.length; first += CHUNK) {
       const chunk = data.subarray(first, first + CHUNK);
-      const target = input + first * 4;
+      const target = address + first * 4;
       const { buffer } = this.memory;
       if (chunk instanceof Float32Array) {
         new Float32Array(buffer, target, chunk.length).set(chunk);

@@ -1,17 +1,16 @@
 /** A layer on the CPU. */
 import { ConvTranspose2dError } from '../errors.ts';
-import type { KernelChoice } from '../kernels.ts';
+import type { CpuKernelName, KernelChoice } from '../kernels.ts';
 import type { Spec } from '../options.ts';
 import type { Capabilities, LayerPlan } from '../plan.ts';
-import { allocate, bytesPerElement, hostTensorLike, storeFloat32, toFloat32Array, type HostData } from '../tensors.ts';
+import { allocate, bytesPerElement, hostTensorLike, type HostData } from '../tensors.ts';
 import type { HostTensor, StateDict } from '../types.ts';
 import { sharedCpu, type Cpu } from './cpu.ts';
-import type { Crew } from './engine.ts';
+import type { Crew, WasmData } from './engine.ts';
+import { floatsOf, storeFloats } from './floats.ts';
 import { Parameters } from './parameters.ts';
 import { runPlain } from './plain.ts';
 import { inSlices } from './slices.ts';
-import type { WasmData } from './wasm-host.ts';
-import type { WasmVariant } from './wasm-module.ts';
 import { planWasm, type WasmPlan } from './wasm-plan.ts';
 
 /** Jobs for each of several threads, so that they end together. */
@@ -32,7 +31,7 @@ export class CpuLayer {
   constructor(spec: Spec, capabilities: Capabilities, cpu: Cpu = sharedCpu()) {
     this.#spec = spec;
     this.#cpu = cpu;
-    this.capabilities = { ...capabilities, choose: () => kernelOf(cpu.settings.variant) };
+    this.capabilities = { ...capabilities, choose: () => this.#kernel() };
     cpu.enter();
   }
 
@@ -46,7 +45,7 @@ export class CpuLayer {
     if (layerPlan.parts.length === 0) return;
     const crew = this.#crewFor(layerPlan);
     const engine = await this.#cpu.engineFor(crew);
-    if (engine === undefined) return;
+    if (engine === undefined || this.#parameters?.finite === false) return;
     this.#planned(layerPlan, crew);
     await this.#parameters?.on(engine);
     if (crew.workers > 0) await engine.warm();
@@ -79,11 +78,11 @@ export class CpuLayer {
     try {
       const crew = this.#crewFor(layerPlan);
       const engine = await this.#cpu.engineFor(crew);
-      const weights = engine && (await parameters.on(engine));
-      stop.signal.throwIfAborted();
-      if (engine === undefined || weights === undefined) {
+      if (engine === undefined || !parameters.finite) {
         return await this.#plain(layerPlan, parameters, input, output, stop.signal);
       }
+      const weights = await parameters.on(engine);
+      stop.signal.throwIfAborted();
       const task = {
         plan: this.#planned(layerPlan, crew),
         weights,
@@ -137,25 +136,35 @@ export class CpuLayer {
     const elements = plan.bytes.output / bytesPerElement(this.#spec.dtype);
     const result = output ?? hostTensorLike(input, plan.outputShape, allocate(plan.bytes.output));
     const values = result.data instanceof Float32Array ? result.data : new Float32Array(allocate(4 * elements));
-    const { weight, bias } = parameters.plain();
-    const inputValues = toFloat32Array(input);
+    const { weight, bias } = await parameters.plain();
+    const inputValues = await floatsOf(input.data, stop);
     for (const { problem } of parts) {
       await inSlices(runPlain(problem, this.#spec, inputValues, weight, bias, values), stop);
     }
-    storeFloat32(values, result.data);
+    await storeFloats(values, result.data, stop);
     return result;
   }
-}
 
-/** What plans say. */
-function kernelOf(variant: WasmVariant | undefined): KernelChoice {
-  const [kernel, reason] =
-    variant === undefined
-      ? (['plain', 'the engine has no WebAssembly SIMD'] as const)
-      : variant === 'simd'
-        ? (['wasm-simd', 'the engine has WebAssembly SIMD, and no relaxed one'] as const)
-        : (['wasm-relaxed-simd', 'the engine has WebAssembly SIMD with multiply-add'] as const);
-  return { kernel, reason, constants: {}, workgroups: 1 };
+  /** What plans say. */
+  #kernel(): KernelChoice {
+    const choice = (kernel: CpuKernelName, reason: string): KernelChoice => ({
+      kernel,
+      reason,
+      constants: {},
+      workgroups: 1,
+    });
+    const { variant } = this.#cpu.settings;
+    if (variant === undefined) return choice('plain', 'the engine has no WebAssembly SIMD');
+    if (this.#parameters?.finite === false) {
+      return choice(
+        'plain',
+        'not all weights are finite, and the WebAssembly would multiply them by the zeros of padding',
+      );
+    }
+    return variant === 'simd'
+      ? choice('wasm-simd', 'the engine has WebAssembly SIMD, and no relaxed one')
+      : choice('wasm-relaxed-simd', 'the engine has WebAssembly SIMD with multiply-add');
+  }
 }
 
 /** Float16 as bit patterns. */

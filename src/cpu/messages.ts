@@ -1,9 +1,8 @@
 /** What the page and its workers say to each other. */
 import type { ConvTranspose2dErrorCode } from '../errors.ts';
 import type { Board } from './board.ts';
-import type { Task } from './engine.ts';
+import type { Task, WasmData } from './engine.ts';
 import type { WasmBinary } from './wasm-binary.ts';
-import type { WasmData } from './wasm-host.ts';
 import type { WasmVariant } from './wasm-module.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 import type { WasmAddresses } from './wasm-runner.ts';

@@ -1,12 +1,12 @@
 /** A layer's parameters, packed for whoever computes with them. */
-import { packWeight } from '../packing.ts';
 import type { Spec } from '../options.ts';
-import { toFloat32Array } from '../tensors.ts';
 import type { StateDict } from '../types.ts';
 import type { Engine } from './engine.ts';
+import { areFinite, floatsOf } from './floats.ts';
+import { inSlices } from './slices.ts';
 import { packForWasm } from './wasm-pack.ts';
 
-/** For `runPlain`. */
+/** For `runPlain`: as they were given, in float32. */
 export interface PlainParameters {
   readonly weight: Float32Array;
   readonly bias: Float32Array;
@@ -16,8 +16,9 @@ export interface PlainParameters {
 export class Parameters {
   readonly #spec: Spec;
   readonly #state: StateDict;
-  readonly #loaded = new Map<Engine, Promise<number | undefined>>();
-  #plain: PlainParameters | undefined;
+  readonly #loaded = new Map<Engine, Promise<number>>();
+  #plain: Promise<PlainParameters> | undefined;
+  #finite: boolean | undefined;
   /** The layer, and its calls under way. */
   #users = 1;
 
@@ -26,11 +27,16 @@ export class Parameters {
     this.#state = state;
   }
 
+  /** Whether all weights are finite; only the plain path computes with others as it should. */
+  get finite(): boolean {
+    return (this.#finite ??= areFinite(this.#state.weight.data));
+  }
+
   /**
-   * Where the engine has them; undefined when some weights are not finite, which only the plain path computes as it should.
+   * Where the engine has them.
    * @throws ConvTranspose2dError OUT_OF_MEMORY
    */
-  on(engine: Engine): Promise<number | undefined> {
+  on(engine: Engine): Promise<number> {
     for (const known of this.#loaded.keys()) if (known.dead) this.#loaded.delete(known);
     let loaded = this.#loaded.get(engine);
     if (loaded === undefined) {
@@ -42,13 +48,8 @@ export class Parameters {
     return loaded;
   }
 
-  plain(): PlainParameters {
-    const { weight, bias } = this.#state;
-    this.#plain ??= {
-      weight: packWeight(this.#spec, toFloat32Array(weight)),
-      bias: bias === undefined ? new Float32Array(this.#spec.outChannels) : toFloat32Array(bias),
-    };
-    return this.#plain;
+  plain(): Promise<PlainParameters> {
+    return (this.#plain ??= this.#expand());
   }
 
   retain(): void {
@@ -61,7 +62,7 @@ export class Parameters {
     for (const [engine, loaded] of this.#loaded) {
       loaded.then(
         (address) => {
-          if (address !== undefined) engine.unload(address);
+          engine.unload(address);
         },
         () => undefined,
       );
@@ -69,9 +70,16 @@ export class Parameters {
     this.#loaded.clear();
   }
 
-  async #load(engine: Engine): Promise<number | undefined> {
+  async #load(engine: Engine): Promise<number> {
+    const { weight, bias } = await this.#expand();
+    return engine.load(await inSlices(packForWasm(this.#spec, weight, bias)));
+  }
+
+  async #expand(): Promise<PlainParameters> {
     const { weight, bias } = this.#state;
-    const packed = packForWasm(this.#spec, toFloat32Array(weight), bias && toFloat32Array(bias));
-    return packed && engine.load(packed);
+    return {
+      weight: await floatsOf(weight.data),
+      bias: bias === undefined ? new Float32Array(this.#spec.outChannels) : await floatsOf(bias.data),
+    };
   }
 }

@@ -1,6 +1,6 @@
 /** The CPU path in plain TypeScript: for engines without WebAssembly SIMD. */
 import type { Axis } from '../geometry.ts';
-import type { Problem } from '../plan.ts';
+import { weightStrides, type Problem } from '../plan.ts';
 import type { Spec } from '../options.ts';
 
 /** 0.7978845608 = √(2/π) */
@@ -38,11 +38,11 @@ function columnRuns({ residues, inputStep, tapStep, stride, input }: Axis): Run[
 
 /**
  * Computes a problem's outputs, a row at a time; yields after each, so that the caller can breathe or stop. Sums are
- * float64.
+ * float64. `weight` is in the spec's weight layout.
  */
 export function* runPlain(
   problem: Problem,
-  spec: Pick<Spec, 'activation' | 'negativeSlope'>,
+  spec: Spec,
   input: Float32Array,
   weight: Float32Array,
   bias: Float32Array,
@@ -52,6 +52,7 @@ export function* runPlain(
   const activate = activations[spec.activation];
   const runs = columnRuns(columns);
   const sums = new Float64Array(columns.output);
+  const { i, o: perOutput, h, w: perColumn } = weightStrides(spec);
   for (let n = 0; n < problem.batch; n++) {
     for (let g = 0; g < problem.groups; g++) {
       for (let c = 0; c < outChannels; c++) {
@@ -65,14 +66,11 @@ export function* runPlain(
           for (let j = 0; j < taps; j++) {
             const at = Math.floor(y / rows.stride) + firstInput - j * rows.inputStep;
             if (at < 0 || at >= rows.input) continue;
-            const tapRow = (firstTap + rows.tapStep * j) * columns.kernel;
+            const tapRow = (firstTap + rows.tapStep * j) * h + c * perOutput;
             for (let q = 0; q < inChannels; q++) {
               const image = n * from.batch + g * from.group + q * from.channel + at * from.row;
               for (const run of runs) {
-                const w =
-                  weight[
-                    g * problem.weight.group + (tapRow + run.tap) * problem.weight.tap + q * problem.weight.channel + c
-                  ] ?? NaN;
+                const w = weight[(g * inChannels + q) * i + tapRow + run.tap * perColumn] ?? NaN;
                 let x = image + run.input * from.column;
                 let o = run.output;
                 for (let m = 0; m < run.count; m++) {

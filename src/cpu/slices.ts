@@ -7,13 +7,14 @@ export const SLICE = 12;
  * Goes through the steps of a work, each of a few milliseconds at most.
  * @throws the signal's reason, at the next turn after it was aborted
  */
-export async function inSlices(work: Iterable<void>, stop: AbortSignal): Promise<void> {
-  const steps = work[Symbol.iterator]();
+export async function inSlices<T>(work: Generator<void, T>, stop?: AbortSignal): Promise<T> {
   let began = performance.now();
-  while (steps.next().done !== true) {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
     if (performance.now() - began < SLICE) continue;
     await turn();
-    stop.throwIfAborted();
+    stop?.throwIfAborted();
     began = performance.now();
   }
 }

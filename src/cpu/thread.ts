@@ -1,7 +1,7 @@
 /** A worker, as the page has it. */
 import { ConvTranspose2dError } from '../errors.ts';
+import type { WasmData } from './engine.ts';
 import type { FromWorker, Notice, Request, Start } from './messages.ts';
-import type { WasmData } from './wasm-host.ts';
 import { workerSource } from './worker-source.ts';
 
 interface Waiting {
@@ -34,6 +34,8 @@ export class Thread {
       else waiting?.reject(new ConvTranspose2dError(data.error.code, data.error.message));
     };
     const die = (event: Event): void => {
+      // Told by the calls that are rejected; the page need not hear of it once more.
+      event.preventDefault();
       URL.revokeObjectURL(url);
       const said = 'message' in event && typeof event.message === 'string' ? `: ${event.message}` : '';
       this.terminate(`a worker of the CPU path died${said}`);

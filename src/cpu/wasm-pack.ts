@@ -1,30 +1,33 @@
 /** Weights as the WebAssembly module reads them. */
 import type { Spec } from '../options.ts';
 import { weightStrides } from '../plan.ts';
+import { allocate } from '../tensors.ts';
 import { packedSize } from './wasm-plan.ts';
 
+/** Elements after which the packing gives its caller a turn. */
+const STEP = 2 ** 15;
+
 /**
- * The bias, then [group][panel][kernel row][kernel column][input channel][output channel of the panel]; see `packedSize`. It depends neither on stride nor on dilation nor on sizes.
+ * The bias, then [group][panel][kernel row][kernel column][input channel][output channel of the panel]; see `packedSize`. It
+ * depends neither on stride nor on dilation nor on sizes. Weights are finite: the kernels multiply them by the zeros of the
+ * padding, and infinity times zero would spoil outputs that the weight does not reach.
  *
  * @param weight in the spec's weight layout
- * @returns undefined when a weight is not finite: the kernels multiply weights by the zeros of the padding, and infinity times
- * zero would spoil outputs that the weight does not reach
+ * @throws ConvTranspose2dError OUT_OF_MEMORY
  */
-export function packForWasm(
+export function* packForWasm(
   spec: Spec,
   weight: Float32Array,
   bias?: Float32Array,
-): Float32Array<ArrayBuffer> | undefined {
-  let zero = 0;
-  for (let index = 0; index < weight.length; index++) zero += 0 * (weight[index] ?? NaN);
-  if (zero !== 0) return undefined;
+): Generator<void, Float32Array<ArrayBuffer>> {
   const { i, o, h, w } = weightStrides(spec);
   const [height, width] = spec.kernelSize;
   const inChannels = spec.inChannels / spec.groups;
   const outChannels = spec.outChannels / spec.groups;
   const { panel, panels, biasBytes, weightBytes } = packedSize(spec.groups, inChannels, outChannels, height * width);
-  const packed = new Float32Array((biasBytes + weightBytes) / 4);
+  const packed = new Float32Array(allocate(biasBytes + weightBytes));
   let at = biasBytes / 4;
+  let next = at + STEP;
   for (let group = 0; group < spec.groups; group++) {
     for (let p = 0; p < panels; p++) {
       const first = p * panel;
@@ -36,6 +39,9 @@ export function packForWasm(
           let source = group * inChannels * i + first * o + row * h + column * w;
           for (let q = 0; q < inChannels; q++, at += panel, source += i) {
             for (let c = 0; c < channels; c++) packed[at + c] = weight[source + c * o] ?? NaN;
+            if (at < next) continue;
+            next = at + STEP;
+            yield;
           }
         }
       }

@@ -1,10 +1,9 @@
 /** Engines that compute in workers. */
 import { close, newBoard, stopAll, takePartAndFinish } from './board.ts';
-import { CHUNK, newData, LocalEngine, type CallMemory, type Engine, type Task } from './engine.ts';
+import { CHUNK, newData, LocalEngine, type CallMemory, type Engine, type Task, type WasmData } from './engine.ts';
 import { inSlices, orAborted } from './slices.ts';
 import { Thread } from './thread.ts';
 import { relaxedSimd, simd } from './wasm-binary.ts';
-import type { WasmData } from './wasm-host.ts';
 import type { WasmVariant } from './wasm-module.ts';
 
 const binaries = { simd, relaxedSimd };

@@ -1,10 +1,9 @@
 /** A worker: runs jobs on the page's memory, or whole calls on its own. Bundled by itself, see scripts/build-worker.mjs. */
 import { ConvTranspose2dError } from '../errors.ts';
 import { takePart } from './board.ts';
-import { LocalEngine } from './engine.ts';
+import { LocalEngine, type WasmData } from './engine.ts';
 import { give } from './given-binaries.ts';
 import type { FromWorker, Jobs, Request, ToWorker } from './messages.ts';
-import type { WasmData } from './wasm-host.ts';
 import { WasmRunner } from './wasm-runner.ts';
 
 /** A worker's global scope, which the library's own types do not have. */
@@ -37,7 +36,7 @@ async function reply(request: Request & { readonly id: number }): Promise<void> 
   }
 }
 
-function handle(request: Request & { readonly id: number }): number | undefined | Promise<WasmData> {
+function handle(request: Request & { readonly id: number }): Promise<number | WasmData> | undefined {
   switch (request.kind) {
     case 'start': {
       give(request.binaries);

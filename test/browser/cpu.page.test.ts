@@ -8,10 +8,10 @@ import { CpuLayer } from '../../src/cpu/layer.ts';
 import { ConvTranspose2d, ConvTranspose2dError, convTranspose2d } from '../../src/index.ts';
 import { resolveOptions } from '../../src/options.ts';
 import { planLayer, type LayerPlan } from '../../src/plan.ts';
-import type { ConvTranspose2dOptions, HostTensor } from '../../src/types.ts';
+import type { ConvTranspose2dOptions, HostTensor, Plan } from '../../src/types.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { describeLayer, layers, type Layer } from '../support/arbitraries.ts';
-import { floatTensor, integerTensor, valuesOf } from '../support/tensors.ts';
+import { floatTensor, integerTensor, valuesOf, withValues } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
 
 interface Way extends CpuSettings {
@@ -266,6 +266,25 @@ describe.each(inBackground)('%s', (_, settings) => {
     await expect.poll(() => alive).toBe(0);
   });
 
+  test('an error in a worker rejects the calls that it was on, and the worker is replaced', async () => {
+    const cpu = new EagerCpu(settings);
+    const big = bigLayer();
+    const made = make(cpu, big);
+    await made.layer.prepare(made.plan);
+    // No message of ours: the worker's handler throws before it comes to the call's.
+    workers[0]!.postMessage(null);
+    await expect(forward(made, big.input)).rejects.toMatchObject({
+      code: 'DEVICE_LOST',
+      message: expect.stringMatching(/TypeError/) as string,
+    });
+    expect(alive).toBe(0);
+    const small: Layer = { ...big, input: integerTensor([1, 128, 3, 3], 1) };
+    const next = await made.layer.forward(make(cpu, small).plan, small.input, undefined, undefined);
+    expect(mismatch(next, small, { lane: 'exact' })).toBeUndefined();
+    made.layer.destroy();
+    cpu.dispose();
+  });
+
   test('workers end a while after the last layer, and calls in between find them again', async () => {
     const cpu = new EagerCpu(settings);
     const layer: Layer = { ...bigLayer(), input: integerTensor([1, 128, 3, 3], 1) };
@@ -372,10 +391,39 @@ test('weights that are not finite spoil what they reach, and nothing else', asyn
   expect(mismatch(result, { input, weight, options }, { lane: 'spoiled' })).toBeUndefined();
 });
 
-test('the plan names the kernel and says why', () => {
-  const layer = new ConvTranspose2d(2, 3, 3, { device: 'cpu' });
-  const plan = layer.plan([1, 2, 4, 4]);
-  expect(plan.kernel).toBe('wasm-relaxed-simd');
-  expect(plan.reason).toMatch(/multiply-add/);
+test('the plan names the kernel and says why, with the weights that are loaded', () => {
+  const layer = new ConvTranspose2d(2, 3, 3, { device: 'cpu', bias: false });
+  const plan = (): Pick<Plan, 'kernel' | 'reason'> => layer.plan([1, 2, 4, 4]);
+  expect(plan()).toMatchObject({
+    kernel: 'wasm-relaxed-simd',
+    reason: expect.stringMatching(/multiply-add/) as string,
+  });
+  const weight = floatTensor([2, 3, 3, 3], 1);
+  layer.loadStateDict({ weight: withValues(weight, { 7: NaN }) });
+  expect(plan()).toMatchObject({ kernel: 'plain', reason: expect.stringMatching(/finite/) as string });
+  layer.loadStateDict({ weight });
+  expect(plan().kernel).toBe('wasm-relaxed-simd');
   layer.destroy();
 });
+
+test.each(['float32', 'float16'] as const)(
+  '16 million weights of %s are packed without holding the page',
+  async (dtype) => {
+    const cpu = new Cpu(ways['relaxed SIMD on three threads']!);
+    const shape = [1024, 1024, 4, 4];
+    const count = 2 ** 24;
+    const weight: HostTensor =
+      dtype === 'float32'
+        ? { shape, data: new Float32Array(count).fill(1) }
+        : { shape, data: new Uint16Array(count).fill(0x3c00), dtype };
+    const input: HostTensor =
+      dtype === 'float32'
+        ? { shape: [1, 1024, 1, 1], data: new Float32Array(1024).fill(1) }
+        : { shape: [1, 1024, 1, 1], data: new Uint16Array(1024).fill(0x3c00), dtype };
+    const made = make(cpu, { input, weight, bias: undefined, options: {} });
+    expect(await longestHold(() => made.layer.prepare(made.plan))).toBeLessThan(50);
+    expect(valuesOf(await forward(made, input)).every((value) => value === 1024)).toBe(true);
+    made.layer.destroy();
+    cpu.dispose();
+  },
+);

@@ -1,0 +1,49 @@
+/** Data of either type as float32, a piece at a time. */
+import { allocate, fromFloat16, toFloat16, type HostData } from '../tensors.ts';
+import { inSlices } from './slices.ts';
+
+/** Elements that are converted in one step. */
+const STEP = 2 ** 15;
+
+const bitsOf = ({ buffer, byteOffset, length }: HostData): Uint16Array => new Uint16Array(buffer, byteOffset, length);
+
+/** The values: itself, or expanded. @throws ConvTranspose2dError OUT_OF_MEMORY; the signal's reason */
+export async function floatsOf(data: HostData, stop?: AbortSignal): Promise<Float32Array> {
+  if (data instanceof Float32Array) return data;
+  const bits = bitsOf(data);
+  const values = new Float32Array(allocate(4 * bits.length));
+  await inSlices(
+    inSteps(bits.length, (at) => (values[at] = fromFloat16(bits[at] ?? NaN))),
+    stop,
+  );
+  return values;
+}
+
+/** Writes float32 results into data, rounded once where that is float16. @throws the signal's reason */
+export async function storeFloats(values: Float32Array, data: HostData, stop: AbortSignal): Promise<void> {
+  if (data === values) return;
+  const bits = bitsOf(data);
+  await inSlices(
+    inSteps(bits.length, (at) => (bits[at] = toFloat16(values[at] ?? NaN))),
+    stop,
+  );
+}
+
+export function areFinite(data: HostData): boolean {
+  if (data instanceof Float32Array) {
+    // Zero times what is not finite is NaN; a sum is quicker than a test each.
+    let zero = 0;
+    for (let at = 0; at < data.length; at++) zero += 0 * (data[at] ?? NaN);
+    return zero === 0;
+  }
+  const bits = bitsOf(data);
+  for (let at = 0; at < bits.length; at++) if (((bits[at] ?? 0) & 0x7c00) === 0x7c00) return false;
+  return true;
+}
+
+function* inSteps(count: number, convert: (at: number) => void): Generator<void, void> {
+  for (let at = 0; at < count; at++) {
+    convert(at);
+    if (at % STEP === STEP - 1) yield;
+  }
+}

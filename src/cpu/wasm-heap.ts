@@ -1,0 +1,88 @@
+/** A WebAssembly memory, and who has which part of it. */
+import { ConvTranspose2dError } from '../errors.ts';
+
+const PAGE = 65536;
+/** What addresses of 32 bits reach, and less for systems that do not lend so much. */
+const MAXIMUM_PAGES = [65536, 32768, 16384, 4096];
+/** Vectors are read up to here beyond a tensor, and blocks begin at multiples of it. */
+const ALIGNMENT = 64;
+
+const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+function outOfMemory(bytes: number, cause?: unknown): ConvTranspose2dError {
+  return new ConvTranspose2dError('OUT_OF_MEMORY', `could not allocate ${bytes} bytes of WebAssembly memory`, {
+    cause,
+  });
+}
+
+interface Block {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Blocks of a memory that grows to what is asked for. What is freed is used again; memory never shrinks. */
+export class WasmHeap {
+  readonly memory: WebAssembly.Memory;
+  readonly #used = new Map<number, Block>();
+  /** In ascending order, none next to another. The first bytes stay unused: 0 is no address. */
+  #free: Block[] = [{ start: ALIGNMENT, end: PAGE }];
+
+  constructor(shared: boolean) {
+    this.memory = createMemory(shared);
+  }
+
+  /** @throws ConvTranspose2dError OUT_OF_MEMORY */
+  allocate(bytes: number): number {
+    const size = aligned(bytes + ALIGNMENT);
+    let index = this.#free.findIndex(({ start, end }) => end - start >= size);
+    if (index < 0) {
+      this.#grow(size);
+      index = this.#free.length - 1;
+    }
+    const [block] = this.#free.splice(index, 1) as [Block];
+    const { start } = block;
+    this.#used.set(start, { start, end: start + size });
+    if (start + size < block.end) this.#free.splice(index, 0, { start: start + size, end: block.end });
+    return start;
+  }
+
+  free(address: number): void {
+    const block = this.#used.get(address);
+    if (block === undefined) return;
+    this.#used.delete(address);
+    this.#insert(block);
+  }
+
+  #insert({ start, end }: Block): void {
+    const before = this.#free.find((block) => block.end === start);
+    const after = this.#free.find((block) => block.start === end);
+    const joined = { start: before?.start ?? start, end: after?.end ?? end };
+    this.#free = [...this.#free.filter((block) => block !== before && block !== after), joined];
+    this.#free.sort((a, b) => a.start - b.start);
+  }
+
+  /** Grows the memory until its last free block has `size` bytes. */
+  #grow(size: number): void {
+    const end = this.memory.buffer.byteLength;
+    const last = this.#free.find((block) => block.end === end) ?? { start: end };
+    const pages = Math.ceil((size - (end - last.start)) / PAGE);
+    try {
+      this.memory.grow(pages);
+    } catch (cause) {
+      throw outOfMemory(size, cause);
+    }
+    this.#insert({ start: end, end: end + pages * PAGE });
+  }
+}
+
+function createMemory(shared: boolean): WebAssembly.Memory {
+  let cause: unknown;
+  for (const maximum of MAXIMUM_PAGES) {
+    try {
+      return new WebAssembly.Memory({ initial: 1, maximum, shared });
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw outOfMemory(PAGE, cause);
+}
