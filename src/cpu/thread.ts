@@ -14,7 +14,8 @@ export class Thread {
   readonly #waiting = new Map<number, Waiting>();
   readonly #onDeath: () => void;
   #lastId = 0;
-  #dead = false;
+  /** Why it is dead. */
+  #death: string | undefined;
 
   private constructor(onDeath: () => void) {
     this.#onDeath = onDeath;
@@ -65,7 +66,7 @@ export class Thread {
   ): { readonly id: number; readonly reply: Promise<number | WasmData | undefined> } {
     const id = ++this.#lastId;
     const reply = new Promise<number | WasmData | undefined>((resolve, reject) => {
-      if (this.#dead) throw new ConvTranspose2dError('DEVICE_LOST', 'a worker of the CPU path died');
+      if (this.#death !== undefined) throw new ConvTranspose2dError('DEVICE_LOST', this.#death);
       this.#worker.postMessage({ ...request, id }, transfer);
       this.#waiting.set(id, { resolve, reject });
     });
@@ -78,8 +79,8 @@ export class Thread {
 
   /** Ends the worker. Requests under way are rejected. */
   terminate(why = 'the CPU path was let go'): void {
-    if (this.#dead) return;
-    this.#dead = true;
+    if (this.#death !== undefined) return;
+    this.#death = why;
     this.#worker.terminate();
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();

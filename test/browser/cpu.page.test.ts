@@ -283,6 +283,7 @@ describe.each(inBackground)('%s', (_, settings) => {
     expect(mismatch(next, small, { lane: 'exact' })).toBeUndefined();
     made.layer.destroy();
     cpu.dispose();
+    await expect.poll(() => alive).toBe(0);
   });
 
   test('workers end a while after the last layer, and calls in between find them again', async () => {
