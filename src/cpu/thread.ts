@@ -12,12 +12,12 @@ interface Waiting {
 export class Thread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #onDeath: () => void;
+  readonly #onDeath: (why: string) => void;
   #lastId = 0;
   /** Why it is dead. */
   #death: string | undefined;
 
-  private constructor(onDeath: () => void) {
+  private constructor(onDeath: (why: string) => void) {
     this.#onDeath = onDeath;
     const url = URL.createObjectURL(new Blob([workerSource], { type: 'text/javascript' }));
     try {
@@ -50,10 +50,10 @@ export class Thread {
    * @param onDeath told once, when it dies or is terminated after it has started
    * @throws where workers may not be made
    */
-  static async open(start: Omit<Start, 'kind'>, onDeath: () => void): Promise<Thread> {
+  static async open(start: Omit<Start, 'kind'>, onDeath: (why: string) => void): Promise<Thread> {
     let started = false;
-    const thread = new Thread(() => {
-      if (started) onDeath();
+    const thread = new Thread((why) => {
+      if (started) onDeath(why);
     });
     await thread.request({ kind: 'start', ...start }).reply;
     started = true;
@@ -85,6 +85,6 @@ export class Thread {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { reject } of waiting) reject(new ConvTranspose2dError('DEVICE_LOST', why));
-    this.#onDeath();
+    this.#onDeath(why);
   }
 }

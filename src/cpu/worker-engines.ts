@@ -30,9 +30,9 @@ export class ThreadsEngine extends LocalEngine {
     return super.forward(task, stop);
   }
 
-  override dispose(): void {
+  override dispose(why?: string): void {
     this.dead = true;
-    for (const thread of this.#opened) thread.terminate();
+    for (const thread of this.#opened) thread.terminate(why);
   }
 
   protected override async compute(call: CallMemory, task: Task, stop: AbortSignal): Promise<void> {
@@ -69,9 +69,9 @@ export class ThreadsEngine extends LocalEngine {
   #start(): Promise<readonly Thread[]> {
     this.#threads ??= Promise.all(
       Array.from({ length: this.#count }, async () => {
-        const thread = await Thread.open({ variant: this.variant, binaries, memory: this.memory }, () => {
+        const thread = await Thread.open({ variant: this.variant, binaries, memory: this.memory }, (why) => {
           // What the others compute rests on memory that the dead one may have left half written: all of it goes.
-          this.dispose();
+          this.dispose(why);
         });
         this.#opened = [...this.#opened, thread];
         if (this.dead) thread.terminate();
