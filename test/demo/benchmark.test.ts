@@ -244,7 +244,7 @@ describe('the page', () => {
   });
 
   test.each(['cpu', 'webgpu'])('the page answers all the time while it measures on %s', async (device) => {
-    await open(`&device=${device}&layers=few`);
+    await open(`&device=${device}`);
     await expectResponsive(page, measure);
   });
 
