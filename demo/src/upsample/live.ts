@@ -121,7 +121,7 @@ export async function* enlargeLive(
     for (let count = 0; ; count++) {
       await nextFrame(signal);
       starts.push(performance.now());
-      const before = new Before(video, size, layer.stride, !staysOnGpu);
+      const before = await Before.of(video, size, layer.stride, !staysOnGpu);
       const due = count % upsampler.checkEvery === 0 ? new SampleCheck(before.pixels, layer, SAMPLES) : undefined;
       times.push(await upsampler.run(before, after, due, signal));
       check = due ?? check;

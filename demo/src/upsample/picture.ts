@@ -1,3 +1,4 @@
+import { makeBreather } from '../work.ts';
 import type { Drawable } from './compare-view.ts';
 import type { Pixels } from './pixels.ts';
 import { context2d } from './result.ts';
@@ -5,6 +6,9 @@ import type { Size } from './view-transform.ts';
 
 /** Largest result, in pixels: 256 MiB of colour. Full HD enlarged four times is half of it. */
 export const MAX_RESULT_PIXELS = 2 ** 26;
+
+/** Pixels that are drawn and read in one go. */
+const BAND_PIXELS = 2 ** 20;
 
 export interface Picture extends Size {
   readonly name: string;
@@ -49,20 +53,49 @@ export class Before implements Drawable, Size {
   readonly #scale: number;
   #pixels: Pixels | undefined;
 
-  /** @param isRead whether its pixels will be asked for: a browser then keeps them at hand */
-  constructor(source: CanvasImageSource, size: Size, scale: number, isRead = true) {
+  private constructor(size: Size, scale: number, isRead: boolean) {
     this.width = size.width;
     this.height = size.height;
     this.#scale = scale;
     this.canvas = document.createElement('canvas');
     this.canvas.width = size.width;
     this.canvas.height = size.height;
-    const context = context2d(this.canvas, { willReadFrequently: isRead });
-    context.fillStyle = '#fff';
-    context.fillRect(0, 0, size.width, size.height);
-    context.imageSmoothingQuality = 'high';
-    context.drawImage(source, 0, 0, size.width, size.height);
-    this.#context = context;
+    this.#context = context2d(this.canvas, { willReadFrequently: isRead });
+    this.#context.fillStyle = '#fff';
+    this.#context.imageSmoothingQuality = 'high';
+  }
+
+  /**
+   * Draws a picture, band by band so that a large one does not hold the page up.
+   * @param isRead whether its pixels will be asked for: they are then read at once, and kept
+   */
+  static async of(source: CanvasImageSource, size: Size, scale: number, isRead = true): Promise<Before> {
+    const before = new Before(size, scale, isRead);
+    const { width, height } = size;
+    const data = new Uint8ClampedArray(isRead ? 4 * width * height : 0);
+    const rows = Math.max(1, Math.floor(BAND_PIXELS / width));
+    const breathe = makeBreather();
+    for (let top = 0; top < height; top += rows) {
+      before.#drawBand(source, top, Math.min(rows, height - top));
+      if (isRead) {
+        const band = before.#context.getImageData(0, top, width, Math.min(rows, height - top));
+        data.set(band.data, 4 * width * top);
+      }
+      await breathe();
+    }
+    if (isRead) before.#pixels = { width, height, data };
+    return before;
+  }
+
+  #drawBand(source: CanvasImageSource, top: number, rows: number): void {
+    const context = this.#context;
+    context.save();
+    context.beginPath();
+    context.rect(0, top, this.width, rows);
+    context.clip();
+    context.fillRect(0, top, this.width, rows);
+    context.drawImage(source, 0, 0, this.width, this.height);
+    context.restore();
   }
 
   get pixels(): Pixels {

@@ -138,7 +138,8 @@ class UpsampleView {
     opening: Promise<OpenDevice>,
     signal: AbortSignal,
   ): Promise<void> {
-    const before = new Before(picture.source, workingSize(picture, layer.stride), layer.stride);
+    const before = await Before.of(picture.source, workingSize(picture, layer.stride), layer.stride);
+    signal.throwIfAborted();
     const result = this.#show(picture, before, layer);
     const opened = await opening;
     signal.throwIfAborted();
