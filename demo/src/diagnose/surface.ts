@@ -1,25 +1,25 @@
-/** The outputs as a landscape, seen from a side that can be turned. Drawn on a 2-D canvas, far faces first. */
-import { mat4, vec3, type Mat4 } from 'wgpu-matrix';
+/** The outputs as a landscape, seen from a side that can be turned. Drawn on a 2-D canvas, far columns first. */
+import { mat4, vec3 } from 'wgpu-matrix';
 import { WINDOW } from './flat.ts';
 import { greyOf, type Shade } from './shades.ts';
 
 /** Of the outputs, so many are shown: enough to see the pattern, few enough to see the steps. */
 const SIDE = 13;
 const HEIGHT = 0.45;
+/** How much of a column is left where its output is darkest. */
+const BASE = 0.04;
+const DISTANCE = 4.7;
 const FIRST_TURN = Math.PI / 5;
 const FIRST_TILT = Math.PI / 5;
 const TILTS = [0.15, 1.45] as const;
 
-interface Point {
-  readonly x: number;
-  readonly y: number;
-  /** The farther from the eye, the larger. */
-  readonly depth: number;
-}
+type Point = readonly [x: number, y: number, z: number];
+
+/** On the ground. */
+type Place = readonly [x: number, z: number];
 
 interface Face {
   readonly corners: readonly Point[];
-  readonly depth: number;
   readonly grey: number;
 }
 
@@ -79,84 +79,85 @@ export class Surface {
     const context = canvas.getContext('2d')!;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.lineJoin = 'round';
-    for (const { corners, grey } of this.#faces(this.#camera(width / height), width, height)) {
+    const eye = this.#eye();
+    // From the landscape, 2 × 2 around the origin with y upwards, to the canvas.
+    const camera = mat4.multiply(
+      mat4.perspective(Math.PI / 4.6, width / height, 0.1, 10),
+      mat4.lookAt(eye, [0, 0, 0], [0, 1, 0]),
+    );
+    for (const { corners, grey } of this.#faces(eye)) {
       context.beginPath();
-      for (const { x, y } of corners) context.lineTo(x, y);
+      for (const corner of corners) {
+        const [x = 0, y = 0] = vec3.transformMat4(corner, camera);
+        context.lineTo(((x + 1) / 2) * width, ((1 - y) / 2) * height);
+      }
       context.closePath();
-      const colour = `rgb(${grey} ${grey} ${grey})`;
-      context.fillStyle = colour;
+      context.fillStyle = `rgb(${grey} ${grey} ${grey})`;
       context.fill();
-      // Neighbouring faces would let the ground shine through.
-      context.strokeStyle = colour;
+      // Edges, without which the lightest faces would be lost on a light ground.
+      const edge = Math.round(0.78 * grey);
+      context.strokeStyle = `rgb(${edge} ${edge} ${edge})`;
       context.lineWidth = 0.75;
       context.stroke();
     }
   }
 
-  /** From the landscape, 2 × 2 around the origin with y upwards, to the canvas. */
-  #camera(aspect: number): Mat4 {
+  #eye(): Point {
     const [turn, tilt] = [this.#turn, this.#tilt];
-    const distance = 4.7;
-    const eye = vec3.create(
-      distance * Math.cos(tilt) * Math.sin(turn),
-      distance * Math.sin(tilt),
-      distance * Math.cos(tilt) * Math.cos(turn),
-    );
-    const projection = mat4.perspective(Math.PI / 4.6, aspect, 0.1, 10);
-    return mat4.multiply(projection, mat4.lookAt(eye, [0, 0, 0], [0, 1, 0]));
+    return [
+      DISTANCE * Math.cos(tilt) * Math.sin(turn),
+      DISTANCE * Math.sin(tilt),
+      DISTANCE * Math.cos(tilt) * Math.cos(turn),
+    ];
   }
 
-  /** One step per output: its top, and the walls down to lower neighbours; far ones first. */
-  #faces(camera: Mat4, width: number, height: number): Face[] {
-    const faces: Face[] = [];
+  /**
+   * Each output is a column: the walls that the eye sees, down to lower neighbours, then its top. Columns come from the
+   * farthest to the nearest, and a wall belongs to the higher of two columns, so that whatever is drawn later lies in front.
+   */
+  #faces([eyeX, , eyeZ]: Point): Face[] {
     const level = (shade: number): number => (shade - 0.5) * 2 * HEIGHT;
-    const project = (x: number, y: number, z: number): Point => {
-      const [px = 0, py = 0, depth = 0] = vec3.transformMat4([x, y, z], camera);
-      return { x: ((px + 1) / 2) * width, y: ((1 - py) / 2) * height, depth };
-    };
-    const add = (corners: Point[], grey: number): void => {
-      faces.push({ corners, depth: corners.reduce((sum, { depth }) => sum + depth, 0) / corners.length, grey });
-    };
-    const shadeAt = (row: number, column: number): number => this.#shade(this.#values[row * WINDOW + column]!);
     const edge = (at: number): number => (2 * at) / SIDE - 1;
-    const floor = level(0) - 0.04;
-    for (let row = 0; row < SIDE; row++) {
-      for (let column = 0; column < SIDE; column++) {
-        const shade = shadeAt(row, column);
-        const top = level(shade);
-        const grey = greyOf(shade);
-        const [north, south, west, east] = [edge(row), edge(row + 1), edge(column), edge(column + 1)];
-        add(
-          [project(west, top, north), project(east, top, north), project(east, top, south), project(west, top, south)],
-          grey,
-        );
-        const wall = (
-          dRow: number,
-          dColumn: number,
-          a: readonly [number, number],
-          b: readonly [number, number],
-          light: number,
-        ): void => {
-          const [y, x] = [row + dRow, column + dColumn];
-          const isOutside = y < 0 || x < 0 || y >= SIDE || x >= SIDE;
-          const bottom = isOutside ? floor : level(shadeAt(y, x));
-          if (bottom >= top) return;
-          add(
-            [
-              project(a[0], top, a[1]),
-              project(b[0], top, b[1]),
-              project(b[0], bottom, b[1]),
-              project(a[0], bottom, a[1]),
+    const shadeAt = (row: number, column: number): number => this.#shade(this.#values[row * WINDOW + column]!);
+    const columnOf = (row: number, column: number): Face[] => {
+      const shade = shadeAt(row, column);
+      const [top, grey] = [level(shade), greyOf(shade)];
+      const [north, south, west, east] = [edge(row), edge(row + 1), edge(column), edge(column + 1)];
+      const wall = (y: number, x: number, [ax, az]: Place, [bx, bz]: Place, light: number): Face[] => {
+        const isOutside = y < 0 || x < 0 || y >= SIDE || x >= SIDE;
+        const bottom = isOutside ? level(0) - BASE : level(shadeAt(y, x));
+        if (bottom >= top) return [];
+        return [
+          {
+            corners: [
+              [ax, top, az],
+              [bx, top, bz],
+              [bx, bottom, bz],
+              [ax, bottom, az],
             ],
-            Math.round(grey * light),
-          );
-        };
-        wall(-1, 0, [west, north], [east, north], 0.82);
-        wall(1, 0, [west, south], [east, south], 0.72);
-        wall(0, -1, [west, north], [west, south], 0.62);
-        wall(0, 1, [east, north], [east, south], 0.55);
-      }
-    }
-    return faces.sort((a, b) => b.depth - a.depth);
+            grey: Math.round(grey * light),
+          },
+        ];
+      };
+      return [
+        ...(eyeZ < north ? wall(row - 1, column, [west, north], [east, north], 0.82) : []),
+        ...(eyeZ > south ? wall(row + 1, column, [west, south], [east, south], 0.72) : []),
+        ...(eyeX < west ? wall(row, column - 1, [west, north], [west, south], 0.62) : []),
+        ...(eyeX > east ? wall(row, column + 1, [east, north], [east, south], 0.55) : []),
+        {
+          corners: [
+            [west, top, north],
+            [east, top, north],
+            [east, top, south],
+            [west, top, south],
+          ],
+          grey,
+        },
+      ];
+    };
+    const distance = ([x, z]: Place): number => Math.hypot(edge(x + 0.5) - eyeX, edge(z + 0.5) - eyeZ);
+    return Array.from({ length: SIDE * SIDE }, (_, at): Place => [at % SIDE, Math.floor(at / SIDE)])
+      .sort((a, b) => distance(b) - distance(a))
+      .flatMap(([column, row]) => columnOf(row, column));
   }
 }
