@@ -41,3 +41,13 @@ test('error scopes report what went wrong in a segment', async () => {
     device.createBuffer({ label: 'too large', size: tooLarge, usage: GPUBufferUsage.STORAGE });
   await expect(inScopes(device, segment)).rejects.toThrow('GPUValidationError');
 });
+
+test('the tests run on a device of default limits without optional features', async () => {
+  const { limits, features } = await testDevice();
+  expect(limits.maxStorageBufferBindingSize).toBe(128 * 2 ** 20);
+  expect(limits.maxBufferSize).toBe(256 * 2 ** 20);
+  expect(limits.maxComputeWorkgroupStorageSize).toBe(16384);
+  expect(limits.maxComputeInvocationsPerWorkgroup).toBe(256);
+  // What every device of the core specification has by name, where the browser knows the name.
+  expect([...features].filter((feature) => feature !== 'core-features-and-limits')).toEqual([]);
+});
