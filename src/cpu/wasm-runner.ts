@@ -6,7 +6,7 @@ import type { PlanAxis, WasmPlan } from './wasm-plan.ts';
 /** Byte addresses in the module's memory. */
 export interface WasmAddresses {
   readonly input: number;
-  /** Of what `packWeights` wrote. */
+  /** Of what `packForWasm` made. */
   readonly weights: number;
   readonly output: number;
   /** `plan.work.size` bytes of a thread's own. */
