@@ -175,7 +175,10 @@ export async function convTranspose2dBackward(
   options?: ConvTranspose2dOptions & { forwardOutput?: HostTensor; signal?: AbortSignal },
 ): Promise<{ gradInput: HostTensor; gradWeight: HostTensor; gradBias: HostTensor }> {
   const { forwardOutput, ...rest } = { ...options };
-  const { layer, call } = splitCall(rest);
+  // What is no object is refused there.
+  const { layer, call } = splitCall(typeof options === 'object' ? rest : options);
+  if (call.output !== undefined)
+    throw invalid("option 'output'", call.output, 'gradients come in tensors of their own');
   checkHostTensor('weight', weight, undefined);
   const dtype = dtypeOf(weight);
   const extents = weightExtents(weight.shape, layer['weightLayout'], layer['groups']);

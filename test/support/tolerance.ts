@@ -5,7 +5,7 @@
  * γ = K·u/(1 − K·u), K = n + 1 and u = 2⁻²⁴ (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). n is
  * counted per output: taps that hit real input, times input channels per group.
  */
-import { convTranspose2dReference } from '../../src/reference.ts';
+import { convTranspose2dBackwardReference, convTranspose2dReference } from '../../src/reference.ts';
 import type { ConvTranspose2dOptions, DType, HostTensor } from '../../src/types.ts';
 import { valuesOf } from './tensors.ts';
 
@@ -70,6 +70,51 @@ export function mismatch(actual: HostTensor, problem: Problem, judgement: Judgem
     const bound = bounds[at]! + (source ? sourceSlack(source.tolerance, wanted) : 0);
     // Written so that NaN fails.
     if (!(Math.abs(value - wanted) <= bound)) return `output ${at}: ${value} instead of ${wanted}, allowed ±${bound}`;
+  }
+  return undefined;
+}
+
+/** A call whose gradients are to be judged. */
+export interface GradientProblem {
+  readonly gradOutput: HostTensor;
+  readonly input: HostTensor;
+  readonly weight: HostTensor;
+  readonly options?: (ConvTranspose2dOptions & { forwardOutput?: HostTensor | undefined }) | undefined;
+}
+
+const GRADIENTS = ['gradInput', 'gradWeight', 'gradBias'] as const;
+
+/** The first number of three gradients that the judgement does not allow, in words. Each is a sum of products, as an output is. */
+export function gradientMismatch(
+  actual: Readonly<Record<(typeof GRADIENTS)[number], HostTensor>>,
+  { gradOutput, input, weight, options }: GradientProblem,
+  { lane, output }: { readonly lane: 'exact' | 'float'; readonly output?: DType },
+): string | undefined {
+  const by = (map: (value: number) => number): ReturnType<typeof convTranspose2dBackwardReference> =>
+    convTranspose2dBackwardReference(
+      ...([gradOutput, input, weight].map((tensor) => ({
+        shape: tensor.shape,
+        data: valuesOf(tensor).map(map),
+      })) as [Numbers, Numbers, Numbers]),
+      options,
+    );
+  const [expected, magnitudes, counts] = [by((value) => value), by(Math.abs), by(() => 1)];
+  for (const name of GRADIENTS) {
+    const { shape, data } = expected[name];
+    if (actual[name].shape.join() !== shape.join()) {
+      return `${name}: shape ${actual[name].shape.join(' x ')} instead of ${shape.join(' x ')}`;
+    }
+    const values = valuesOf(actual[name]);
+    if (values.length !== data.length) return `${name}: ${values.length} numbers instead of ${data.length}`;
+    for (const [at, wanted] of data.entries()) {
+      const k = counts[name].data[at]! + 1;
+      let bound = lane === 'exact' ? 0 : ((k * U32) / (1 - k * U32)) * magnitudes[name].data[at]! + k * TINY32;
+      if (lane === 'float' && output === 'float16') bound += U16 * (Math.abs(wanted) + bound) + TINY16 * U16;
+      // Written so that NaN fails.
+      if (!(Math.abs(values[at]! - wanted) <= bound)) {
+        return `${name} ${at}: ${values[at]} instead of ${wanted}, allowed ±${bound}`;
+      }
+    }
   }
   return undefined;
 }
