@@ -356,6 +356,12 @@ test.each(LOOKS)('at %i pixels, %s, everything fits and can be used by everyone'
   await expectAccessible(page);
 });
 
+test('a photo of twelve million pixels does not hold the page up', async () => {
+  await open('?device=cpu&scale=2&kernel=nearest');
+  const data = new Uint8ClampedArray(4 * 12e6).map((_, i) => (i % 4 === 3 ? 255 : i >> 6));
+  await expectResponsive(page, () => choose({ width: 4000, height: 3000, data }, 'photo.png'));
+});
+
 test.each(['cpu', 'webgpu'])('the page answers all the time while it enlarges on %s', async (device) => {
   await open(`?device=${device}&scale=2`);
   await expectResponsive(page, async () => {
