@@ -6,7 +6,7 @@ import { direct } from '../../src/kernels.ts';
 import { resolveOptions } from '../../src/options.ts';
 import { planLayer, type Problem } from '../../src/plan.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
-import { pipelineSoon, type PipelineRequest } from '../../src/webgpu/pipelines.ts';
+import { nameOf, pipelineSoon, type PipelineRequest } from '../../src/webgpu/pipelines.ts';
 import { layOut } from '../../src/webgpu/steps.ts';
 import { testDevice } from '../support/gpu.ts';
 
@@ -15,7 +15,7 @@ function requests(device: GPUDevice): Map<string, PipelineRequest> {
   const found = new Map<string, PipelineRequest>();
   const add = (request: PipelineRequest): void => {
     const constants = Object.entries(request.constants).map(([name, value]) => `${name} ${value}`);
-    found.set([request.shader, ...constants].join(', '), request);
+    found.set([nameOf(request.shader), ...constants].join(', '), request);
   };
   for (const { input, outChannels, kernelSize, stride, padding, outputPadding, groups, dilation } of layers) {
     const options = { stride, padding, outputPadding, groups, dilation, activation: 'gelu' };
