@@ -1,6 +1,7 @@
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 import { buildWorker } from './scripts/build-worker.mjs';
 import { findLavapipe } from './scripts/lavapipe.mjs';
+import { minifyWgsl } from './scripts/wgsl.ts';
 import {
   collectedHeap,
   crashGpuProcess,
@@ -34,6 +35,8 @@ const inBrowser = (
   { include, exclude = [], testTimeout = 120_000, browser = 'chromium' }: BrowserTests,
 ): TestProjectConfiguration => ({
   extends: true,
+  // Shaders as they are published.
+  plugins: [minifyWgsl()],
   // Found in advance, since a dependency that is found late reloads the page in the middle of a test. ONNX Runtime loads
   // its WebAssembly from beside its module, which must stay where it is.
   optimizeDeps: {
@@ -97,6 +100,7 @@ export default defineConfig({
         // The same tests again, in Node, with Dawn on lavapipe or on the Vulkan driver that VK_DRIVER_FILES names.
         // Tests that need a page end in `.page.test.ts`; test/dawn is of Node alone.
         extends: true,
+        plugins: [minifyWgsl()],
         test: {
           name: 'dawn',
           include: ['test/browser/**/*.test.ts', 'test/dawn/**/*.test.ts'],

@@ -13,16 +13,57 @@ export function stripComments(wgsl: string): string {
     .replace(/^\n/, '');
 }
 
-/** Inlines `x.wgsl?raw` without its comments, which are for readers of the shaders. */
+/** Words, numbers, signs: a word after `@` or in `<…>` after `var` is none that a shader declares. */
+const TOKENS = /@\w+(?:\(\w+\))?|var<[^>]*>|[A-Za-z_]\w*|\d[\w.]*|\s+|[^\s\w]/g;
+
+/** Names that a shader declares and nothing outside it goes by: not overrides, entry points and the marked line's `Scalar`. */
+function ownNames(wgsl: string): Set<string> {
+  const code = wgsl.replace(/@(?!compute|vertex|fragment)\w+(?:\([^)]*\))?\s*/g, '');
+  const declared = [
+    ...code.matchAll(
+      /(?<!@(?:compute|vertex|fragment)\s*)\b(?:fn|let|const|struct|var(?:<[^>]*>)?)\s+(\w+)|\b(\w+)(?=\s*:)/g,
+    ),
+  ];
+  const kept = [
+    ...code.matchAll(
+      /\boverride\s+(\w+)|@(?:compute|vertex|fragment)\s+fn\s+(\w+)|\bcase\s+(\w+)|\b(default)\b|\balias\s+(\w+)/g,
+    ),
+  ];
+  const names = (matches: RegExpMatchArray[]): string[] => matches.map((match) => match.slice(1).find(Boolean) ?? '');
+  const stay = new Set(names(kept));
+  // A word of two letters is short enough, and one of xyzw or rgba may be a swizzle.
+  return new Set(
+    names(declared).filter((name) => name.length > 2 && !stay.has(name) && !/^([xyzw]+|[rgba]+|\d.*)$/.test(name)),
+  );
+}
+
+/** Own names become the shortest words that the shader does not hold yet, and spaces go where they part nothing. */
+export function shorten(wgsl: string): string {
+  // What `stripComments` leaves alone is left alone here.
+  if (wgsl.includes('/*')) return wgsl;
+  const own = ownNames(wgsl);
+  const taken = new Set([...(wgsl.match(/\w+/g) ?? []), 'as', 'do', 'fn', 'if', 'in', 'of']);
+  const letters = 'abcdefghijklmnopqrstuvwxyz'.split('');
+  const words = letters.flatMap((a) => letters.map((b) => a + b)).filter((word) => !taken.has(word));
+  const short = new Map([...own].map((name, at) => [name, words[at] ?? name]));
+  return (wgsl.match(TOKENS) ?? [])
+    .map((token) => (/^\s/.test(token) ? (token.includes('\n') ? '\n' : ' ') : (short.get(token) ?? token)))
+    .join('')
+    .replace(
+      /alias Scalar = f32;|(?<=[^\w\s])\s+(?=\w)|(?<=\w)\s+(?=[^\w\s])|(?<=[(),;:{}[\]])\s+|\s+(?=[(),;:{}[\]])/g,
+      (found) => found.trim(),
+    );
+}
+
+/** Inlines `x.wgsl?raw` without what is for readers of the shaders: comments, spaces, long names. */
 export function minifyWgsl(): Plugin {
   return {
     name: 'minify-wgsl',
-    apply: 'build',
     enforce: 'pre',
     load(id) {
       if (!id.endsWith('.wgsl?raw')) return null;
       const code = readFileSync(id.slice(0, -'?raw'.length), 'utf8');
-      return `export default ${JSON.stringify(stripComments(code))}`;
+      return `export default ${JSON.stringify(shorten(stripComments(code)))}`;
     },
   };
 }

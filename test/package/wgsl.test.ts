@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { stripComments } from '../../scripts/wgsl.ts';
+import { shorten, stripComments } from '../../scripts/wgsl.ts';
 
 const shaders = new URL('../../shaders/', import.meta.url);
 
@@ -64,4 +64,34 @@ test('comments, indentation and blank lines go', () => {
   expect(stripComments('// y = x\n\nlet a = b; // b\n\n  // c\n  let d = e / f;\n')).toBe(
     'let a = b;\nlet d = e / f;\n',
   );
+});
+
+/** Words and signs in order; the marked line, whose spaces stay, like all others. */
+const tokensOf = (wgsl: string): string[] =>
+  (wgsl.match(/@\w+(?:\(\w+\))?|var<[^>]*>|\w+|[^\s\w]/g) ?? []).map((token) => token.replace(/\s/g, ''));
+
+test.each(readdirSync(shaders).filter((name) => name.endsWith('.wgsl')))(
+  '%s: a name for a name, else the same',
+  (name) => {
+    const stripped = stripComments(readFileSync(new URL(name, shaders), 'utf8'));
+    const [before, after] = [tokensOf(stripped), tokensOf(shorten(stripped))];
+    expect(after.length).toBe(before.length);
+    const renamed = new Map(before.map((token, at) => [token, after[at]!]));
+    // The same name everywhere, and no two names alike.
+    expect(before.map((token) => renamed.get(token))).toEqual(after);
+    expect(new Set(renamed.values()).size).toBe(renamed.size);
+    // What pipelines go by.
+    const known = /\boverride (\w+)|@(?:compute|vertex|fragment)[^]*?fn (\w+)|^alias (\w+)/gm;
+    for (const [, ...names] of stripped.matchAll(known)) {
+      const [known] = names.filter(Boolean);
+      expect(renamed.get(known!)).toBe(known);
+    }
+    for (const attribute of stripped.match(/@\w+(\(\w+\))?/g) ?? []) expect(shorten(stripped)).toContain(attribute);
+  },
+);
+
+test('names, spaces and the marked line', () => {
+  const wgsl =
+    'alias Scalar = f32;\nstruct Params {\n  size: u32,\n}\nfn twice(value: u32) -> u32 {\n  return value - -1;\n}\n';
+  expect(shorten(wgsl)).toBe('alias Scalar = f32;struct aa{ab:u32,}fn ac(ad:u32)->u32{return ad- -1;}');
 });
