@@ -110,7 +110,7 @@ export function fromFloat16(bits: number): number {
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;
   if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * (1 << exponent) * 2 ** -25);
 }
 
 /** The float16 bit pattern nearest to a float32 value, ties to even. */
@@ -134,7 +134,10 @@ export function toFloat32Array(tensor: HostTensor): Float32Array {
   const { data } = tensor;
   if (data instanceof Float32Array) return data;
   const bits = new Uint16Array(data.buffer, data.byteOffset, data.length);
-  return Float32Array.from(bits, fromFloat16);
+  // A loop: from() with a function takes over twenty times as long.
+  const values = new Float32Array(allocate(4 * bits.length));
+  for (let i = 0; i < bits.length; i++) values[i] = fromFloat16(bits[i]!);
+  return values;
 }
 
 /** Writes float32 results into a tensor's data, rounded once where it is float16. */

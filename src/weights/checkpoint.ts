@@ -1,5 +1,5 @@
 import { invalid, shown } from '../errors.ts';
-import { allocate, elementCount, float16Tensor, fromFloat16, storeFloat32 } from '../tensors.ts';
+import { allocate, elementCount, float16Tensor, storeFloat32, toFloat32Array } from '../tensors.ts';
 import type { DType, HostTensor, StateDict } from '../types.ts';
 import type { Entry, Header, SafetensorsDType } from './header.ts';
 
@@ -70,9 +70,14 @@ export class Checkpoint {
 /** Elements as float32, none rounded. */
 const widen = {
   F32: (bytes: ArrayBuffer): Float32Array => new Float32Array(bytes),
-  F16: (bytes: ArrayBuffer): Float32Array => Float32Array.from(new Uint16Array(bytes), fromFloat16),
-  // A bfloat16 is the upper half of a float32.
-  BF16: (bytes: ArrayBuffer): Float32Array =>
-    new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer),
+  F16: (bytes: ArrayBuffer): Float32Array =>
+    toFloat32Array({ shape: [], data: new Uint16Array(bytes), dtype: 'float16' }),
+  BF16: (bytes: ArrayBuffer): Float32Array => {
+    const bits = new Uint16Array(bytes);
+    const words = new Uint32Array(allocate(4 * bits.length));
+    // A bfloat16 is the upper half of a float32.
+    for (let i = 0; i < bits.length; i++) words[i] = bits[i]! << 16;
+    return new Float32Array(words.buffer);
+  },
 };
 const isReadable = (dtype: SafetensorsDType): dtype is keyof typeof widen => dtype in widen;

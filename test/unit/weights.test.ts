@@ -8,6 +8,7 @@ import { ConvTranspose2d, ConvTranspose2dError } from '../../src/index.ts';
 import { convTranspose2dReference } from '../../src/reference.ts';
 import { toFloat32Array } from '../../src/tensors.ts';
 import { readSafetensors, type Checkpoint } from '../../src/weights/index.ts';
+import { float16Value } from '../support/tensors.ts';
 import { fileOf, safetensors, type FileTensor } from '../support/safetensors.ts';
 
 const f32 = (name: string, shape: readonly number[], values: readonly number[]): FileTensor => ({
@@ -71,6 +72,18 @@ describe('values', () => {
     expect(checkpoint.tensor('empty')).toEqual({ shape: [0, 4], data: new Float32Array(0) });
   });
 
+  test('every float16 and every bfloat16', async () => {
+    const all = Array.from({ length: 65536 }, (_, bits) => bits);
+    const read = await readSafetensors(safetensors([bits16('half', 'F16', all), bits16('brain', 'BF16', all)]));
+    const view = new DataView(new ArrayBuffer(4));
+    const brain = (bits: number): number => {
+      view.setUint16(0, bits);
+      return view.getFloat32(0);
+    };
+    expect(read.tensor('half').data).toEqual(Float32Array.from(all, float16Value));
+    expect(read.tensor('brain').data).toEqual(Float32Array.from(all, brain));
+  });
+
   test('and as float16, rounded where it must be', () => {
     const bits = (name: string): number[] => {
       const { data, dtype } = checkpoint.tensor(name, 'float16');
@@ -120,6 +133,8 @@ describe('sources', () => {
   let server: Server;
   let address: string;
   let broken = 0;
+  let seeing = (): void => undefined;
+  const seen = new Promise<void>((resolve) => (seeing = resolve));
 
   beforeAll(async () => {
     server = createServer((request, response) => {
@@ -129,14 +144,13 @@ describe('sources', () => {
       if (request.url === '/endless.safetensors') {
         const more = (): boolean => response.write(new Uint8Array(65536), () => response.destroyed || more());
         more();
-      } else if (request.url?.startsWith('/model.safetensors') === true) {
-        // Two pieces and no Content-Length.
+      } else if (request.url === '/pieces.safetensors') {
+        // No Content-Length, and the rest once the first piece was seen.
         response.write(file.subarray(0, 1000));
-        setTimeout(
-          () => response.end(file.subarray(1000, request.url?.endsWith('?cut') === true ? 5000 : undefined)),
-          20,
-        );
-      } else if (request.url === '/layer.safetensors') response.end(layerFile);
+        void seen.then(() => response.end(file.subarray(1000)));
+      } else if (request.url === '/cut.safetensors') response.end(file.subarray(0, 5000));
+      else if (request.url === '/model.safetensors') response.end(file);
+      else if (request.url === '/layer.safetensors') response.end(layerFile);
       else response.writeHead(404).end('no such file');
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -152,25 +166,32 @@ describe('sources', () => {
     ['an address', () => `${address}/model.safetensors`],
     ['a URL', () => new URL(`${address}/model.safetensors`)],
   ])('%s, with progress', async (_, source) => {
-    const seen: [number, number | undefined][] = [];
-    const checkpoint = await readSafetensors(source(), { onProgress: (loaded, total) => seen.push([loaded, total]) });
+    const progress: [number, number | undefined][] = [];
+    const checkpoint = await readSafetensors(source(), {
+      onProgress: (loaded, total) => progress.push([loaded, total]),
+    });
     expect(checkpoint.tensor('weight').data).toHaveLength(50_000);
-    expect(seen.at(-1)).toEqual([file.length, file.length]);
-    expect(seen.map(([loaded]) => loaded)).toEqual(seen.map(([loaded]) => loaded).sort((a, b) => a - b));
+    expect(progress.at(-1)).toEqual([file.length, file.length]);
+    expect(progress.map(([loaded]) => loaded)).toEqual(progress.map(([loaded]) => loaded).sort((a, b) => a - b));
   });
 
   test('an address comes in pieces, and the total is known once the header is there', async () => {
-    const seen: [number, number | undefined][] = [];
-    await readSafetensors(`${address}/model.safetensors`, { onProgress: (...progress) => seen.push(progress) });
-    expect(seen[0]).toEqual([1000, file.length]);
-    expect(seen.length).toBeGreaterThan(1);
+    const progress: [number, number | undefined][] = [];
+    const checkpoint = await readSafetensors(`${address}/pieces.safetensors`, {
+      onProgress: (loaded, total) => {
+        progress.push([loaded, total]);
+        seeing();
+      },
+    });
+    expect(checkpoint.tensor('weight').data[49_999]).toBe(0.5);
+    expect(progress[0]).toEqual([1000, file.length]);
+    expect(progress.at(-1)).toEqual([file.length, file.length]);
+    expect(progress.length).toBeGreaterThan(1);
   });
 
   test('a server’s refusal, a file cut short, and something else than a file', async () => {
     expect(await refusal(`${address}/none`)).toBe(`source is '${address}/none'; the server answered 404 Not Found`);
-    expect(await refusal(`${address}/model.safetensors?cut`)).toMatch(
-      /byte 5000: the file ends; tensor 'weight' has bytes/,
-    );
+    expect(await refusal(`${address}/cut.safetensors`)).toMatch(/byte 5000: the file ends; tensor 'weight' has bytes/);
     expect(await refusal(7 as unknown as string)).toMatch(/^source is 7; it must be an address/);
   });
 
