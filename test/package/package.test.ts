@@ -1,6 +1,7 @@
 /** The package as it is published: packed by npm, installed into an empty project, then read, compiled against and run. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -91,26 +92,39 @@ test('are-the-types-wrong finds nothing', () => {
   expect(report).toContain('webgpu-conv-transpose2d/reference');
 });
 
-test.each(['bundler', 'nodenext'])(
-  'its types compile in a consumer, all libraries checked (%s)',
-  (moduleResolution) => {
+/** are-the-types-wrong's own TypeScript, 5.6, whose DOM library has no WebGPU. */
+const olderTypeScript = ((): string => {
+  const cli = createRequire(import.meta.url).resolve('@arethetypeswrong/cli/package.json');
+  const core = createRequire(cli).resolve('@arethetypeswrong/core/package.json');
+  return createRequire(core).resolve('typescript/lib/tsc.js');
+})();
+
+describe.each([
+  ['this TypeScript', bin('typescript/bin/tsc'), []],
+  ['this TypeScript and @webgpu/types', bin('typescript/bin/tsc'), ['@webgpu/types']],
+  ['TypeScript 5.6 and @webgpu/types', olderTypeScript, ['@webgpu/types']],
+])('its types compile in a consumer, %s', (_, tsc, types) => {
+  test.each(['bundler', 'nodenext'])('%s', (moduleResolution) => {
     cpSync(join(root, 'test/package/consumer.ts'), join(consumer, 'consumer.ts'));
+    cpSync(join(root, 'node_modules/@webgpu'), join(consumer, 'node_modules/@webgpu'), { recursive: true });
     const compilerOptions = {
       target: 'ES2022',
       lib: ['ES2022', 'DOM'],
       module: moduleResolution === 'bundler' ? 'ESNext' : 'NodeNext',
       moduleResolution,
-      types: [],
+      types,
       strict: true,
       exactOptionalPropertyTypes: true,
-      skipLibCheck: false,
+      // Where both declare WebGPU, the two differ in what is nobody's here.
+      skipLibCheck: types.length > 0 && tsc !== olderTypeScript,
       noEmit: true,
     };
     writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }));
-    const listed = node([bin('typescript/bin/tsc'), '-p', consumer, '--listFiles'], consumer);
+    const listed = node([tsc, '-p', consumer, '--listFiles'], consumer);
     expect(listed).toContain(join('webgpu-conv-transpose2d', 'dist', 'types', 'index.d.ts'));
-  },
-);
+    expect(listed.includes(join('@webgpu', 'types'))).toBe(types.length > 0);
+  });
+});
 
 test('it runs in Node without a GPU and without anything else installed', () => {
   const program = `
@@ -129,6 +143,23 @@ test('it runs in Node without a GPU and without anything else installed', () => 
   const [output, expected, importers] = JSON.parse(node(['program.mjs'], consumer)) as unknown[];
   expect(output).toEqual(expected);
   expect(importers).toBe(true);
+});
+
+test('every entry loads in Node without a GPU, and costs nothing to have', () => {
+  const entries = Object.entries(manifest.exports)
+    .filter(([, target]) => typeof target === 'object')
+    .map(([name]) => `webgpu-conv-transpose2d${name.slice(1)}`);
+  expect(entries.length).toBeGreaterThan(4);
+  const program = `
+    const before = Reflect.ownKeys(globalThis).length;
+    const counts = [];
+    for (const name of ${JSON.stringify(entries)}) counts.push(Object.keys(await import(name)).length);
+    console.log(JSON.stringify([Math.min(...counts), Reflect.ownKeys(globalThis).length - before]));
+  `;
+  writeFileSync(join(consumer, 'entries.mjs'), program);
+  const [fewest, globals] = JSON.parse(node(['entries.mjs'], consumer)) as [number, number];
+  expect(fewest).toBeGreaterThan(0);
+  expect(globals).toBe(0);
 });
 
 test('the shaders are exported as files', () => {
