@@ -37,11 +37,16 @@ const SUM: Bindings = ['uniform', 'read-only-storage', 'read-only-storage', 'sto
 const shader = (name: string, code: string, entryPoint: string, bindings: Bindings): Shader => ({
   ...{ name, code, entryPoint, bindings },
 });
-const elements = shader('gradient-elements', operandsCode, 'elements', PICK);
-const quads = shader('gradient-quads', operandsCode, 'quads', [...PICK.slice(0, 4), 'texels']);
-const weightGradient = shader('weight-gradient', weightCode, 'main', ['uniform', 'texture', 'texture', 'storage']);
-const totals = shader('gradient-totals', sumCode, 'totals', SUM);
-const biases = shader('gradient-biases', sumCode, 'biases', SUM);
+const elements = /* @__PURE__ */ shader('gradient-elements', operandsCode, 'elements', PICK);
+const quads = /* @__PURE__ */ shader('gradient-quads', operandsCode, 'quads', [...PICK.slice(0, 4), 'texels']);
+const weightGradient = /* @__PURE__ */ shader('weight-gradient', weightCode, 'main', [
+  'uniform',
+  'texture',
+  'texture',
+  'storage',
+]);
+const totals = /* @__PURE__ */ shader('gradient-totals', sumCode, 'totals', SUM);
+const biases = /* @__PURE__ */ shader('gradient-biases', sumCode, 'biases', SUM);
 
 const request = (shader: Shader, constants: Record<string, number>): PipelineRequest => ({
   ...{ shader, constants, float16: false },
@@ -49,7 +54,7 @@ const request = (shader: Shader, constants: Record<string, number>): PipelineReq
 const lines = { WORKGROUP_SIZE: CONVERT_WORKGROUP };
 const wideElements = (spec: Spec): PipelineRequest =>
   request(elements, { ...lines, CHANNELS_LAST: Number(spec.layout === 'NHWC') });
-const weightElements = request(elements, { ...lines, CHANNELS_LAST: 0 });
+const weightElements = /* @__PURE__ */ request(elements, { ...lines, CHANNELS_LAST: 0 });
 
 /** What an invocation of the weight's gradient computes: 4·ROWS input × 4·COLUMNS output channels. */
 interface Tile {
