@@ -6,6 +6,7 @@ export const contenders: Readonly<Record<string, () => Promise<Contender>>> = {
   'ours-direct': async () => (await import('./ours-direct.ts')).oursDirect,
   'ort-webgpu': async () => (await import('./ort-webgpu.ts')).ortWebgpu,
   'tfjs-webgpu': async () => (await import('./tfjs.ts')).tfjsWebgpu,
+  'tfjs-registered': async () => (await import('./tfjs.ts')).tfjsRegistered,
   'ours-cpu': async () => (await import('./ours-cpu.ts')).oursCpu,
   'ours-cpu-output': async () => (await import('./ours-cpu.ts')).oursCpuOutput,
   'ours-cpu-threads': async () => (await import('./ours-cpu.ts')).oursCpuThreads,

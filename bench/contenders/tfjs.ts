@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
+import { registerConvTranspose2d } from 'webgpu-conv-transpose2d/tfjs';
 import { elements, type Problem } from '../layer.ts';
 import { adapterName, type Contender, type Instance } from './contender.ts';
 
@@ -7,6 +8,7 @@ import { adapterName, type Contender, type Instance } from './contender.ts';
 interface Backend {
   readonly device: GPUDevice;
   readonly queue: GPUQueue;
+  ensureCommandEncoderReady(): void;
   endComputePassEncoder(): void;
   submitQueue(): void;
 }
@@ -36,6 +38,17 @@ export function permute(data: Float32Array, shape: readonly number[], order: rea
   return result;
 }
 
+const theirs = tf.getKernel('Conv2DBackpropInput', 'webgpu');
+registerConvTranspose2d(tf);
+const ours = tf.getKernel('Conv2DBackpropInput', 'webgpu');
+
+/** The contenders take turns in one page: each run begins with its own kernel in place. */
+function useKernel(kernel: tf.KernelConfig): void {
+  if (tf.getKernel(kernel.kernelName, kernel.backendName) === kernel) return;
+  tf.unregisterKernel(kernel.kernelName, kernel.backendName);
+  tf.registerKernel(kernel);
+}
+
 async function create(problem: Problem, setting: string): Promise<Instance> {
   const { layer, input, weight, weightShape, outputShape } = problem;
   if (layer.groups !== 1) throw new Error('refused: conv2dTranspose has no groups');
@@ -56,12 +69,14 @@ async function create(problem: Problem, setting: string): Promise<Instance> {
 
   const run = async (times: number): Promise<void> => {
     tf.env().set('WEBGPU_USE_NAIVE_CONV2D_TRANSPOSE', setting === 'gather');
+    useKernel(setting === 'registered' ? ours : theirs);
     for (let i = 0; i < times; i++) {
       result?.dispose();
       // The op's types know no list of paddings; its kernel does.
       result = tf.conv2dTranspose(x, filter, [n, outHeight, outWidth, outChannels], [...layer.stride], padding);
     }
     // Without the end of its open pass the commands would be dropped, and it would look many times faster.
+    gpu.ensureCommandEncoderReady();
     gpu.endComputePassEncoder();
     gpu.submitQueue();
     await gpu.queue.onSubmittedWorkDone();
@@ -91,3 +106,6 @@ export const tfjsWebgpu: Contender = {
   },
   create,
 };
+
+/** TensorFlow.js as it is after `registerConvTranspose2d(tf)`: the same calls, on our kernels. */
+export const tfjsRegistered: Contender = { ...tfjsWebgpu, name: 'tfjs-registered', settings: ['registered'] };
