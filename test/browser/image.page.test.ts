@@ -35,7 +35,7 @@ const frameOf = (timestamp = 0): VideoFrame =>
 function drawn<C extends HTMLCanvasElement | OffscreenCanvas>(canvas: C): C {
   canvas.width = width;
   canvas.height = height;
-  const context = canvas.getContext('2d')!;
+  const context = (canvas as HTMLCanvasElement).getContext('2d')!;
   context.putImageData(imageData, 0, 0);
   return canvas;
 }
