@@ -31,9 +31,7 @@ export async function buildPage() {
       emptyOutDir: true,
       target: 'es2022',
       chunkSizeWarningLimit: 10_000,
-      rolldownOptions: {
-        input: ['index.html', 'cold.html', 'one-thread.html', 'gradients.html'].map((page) => join(pages, page)),
-      },
+      rolldownOptions: { input: ['index.html', 'cold.html', 'one-thread.html'].map((page) => join(pages, page)) },
     },
     worker: { format: 'es' },
   });

@@ -182,3 +182,30 @@ export function printScaling(races, contenders) {
     ]),
   ]);
 }
+
+/** @param {import('./measure/gradients.ts').GradientRow[]} rows */
+export function printGradients(rows) {
+  /** @param {(row: import('./measure/gradients.ts').GradientRow) => number | null} of */
+  const mean = (of) => digits(geometricMean(rows.flatMap((row) => of(row) ?? [])));
+  const parts = /** @type {const} */ (['gradInputMs', 'gradWeightMs', 'gradBiasMs', 'allMs']);
+  console.log(
+    '\nGradients: times the forward call of the same layer, and times as fast as TensorFlow.js (input and weight)\n',
+  );
+  printTable([
+    ['layer', 'forward ms', 'input', 'weight', 'bias', 'all', 'tfjs ms', 'times as fast'],
+    ...rows.map((row) => [
+      row.layer,
+      digits(row.forwardMs),
+      ...parts.map((part) => digits(row[part] / row.forwardMs)),
+      digits(row.tfjsMs),
+      row.error ?? digits(row.ratio),
+    ]),
+    [
+      'geometric mean',
+      '',
+      ...parts.map((part) => mean((row) => row[part] / row.forwardMs)),
+      '',
+      mean((row) => row.ratio),
+    ],
+  ]);
+}

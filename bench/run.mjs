@@ -1,9 +1,10 @@
 /**
- * npm run bench -- [--layers FILE] [--only CONTENDERS] [--json FILE] [--figures FILE] [--rounds N] [--gpu] [--rows-only]
+ * npm run bench -- [--layers FILE] [--only CONTENDERS] [--json FILE] [--figures FILE] [--rounds N] [--gpu] [--rows-only] [--gradients]
  *
  * Builds the benchmark's page as an application would be built, opens it cross-origin isolated in headless Chromium and
  * lets the contenders race there. `--json` writes the rows, `--figures` all the rest that is printed; `--gpu` takes the
- * machine's GPU instead of the software adapter; `--rows-only` leaves sizes, first results and the cost of `encode` out.
+ * machine's GPU instead of the software adapter; `--rows-only` leaves sizes, first results and the cost of `encode` out;
+ * `--gradients` measures the gradients instead, against TensorFlow.js's.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -12,7 +13,16 @@ import { parseArgs } from 'node:util';
 import { root, setUp } from '../scripts/setup.mjs';
 import { measureFirstResults } from './first-result.mjs';
 import { buildPage, launch, servePage } from './page.mjs';
-import { Progress, controlOf, digits, printRaces, printScaling, printTable, summarize } from './report.mjs';
+import {
+  Progress,
+  controlOf,
+  digits,
+  printGradients,
+  printRaces,
+  printScaling,
+  printTable,
+  summarize,
+} from './report.mjs';
 import { measureSizes } from './sizes.mjs';
 
 /** @typedef {import('./layer.ts').Layer} Layer */
@@ -27,6 +37,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '7' },
     gpu: { type: 'boolean', default: false },
     'rows-only': { type: 'boolean', default: false },
+    gradients: { type: 'boolean', default: false },
   },
 });
 
@@ -66,6 +77,22 @@ try {
   });
   await page.goto(server.url);
   await page.waitForFunction('globalThis.bench !== undefined');
+
+  if (options.gradients) {
+    const version = await browser.version();
+    console.log(`${version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`);
+    const rows = [];
+    for (const [index, layer] of layers.entries()) {
+      const row = await page.evaluate((layer, rounds) => bench.gradients(layer, rounds, 20), layer, rounds);
+      rows.push(row);
+      progress.line(
+        `${index + 1}/${layers.length} ${layer.name}: ${digits(row.allMs)} ms, ${row.error ?? `${digits(row.ratio)}×`}`,
+      );
+      write(options.json, rows);
+    }
+    printGradients(rows);
+    process.exit(0);
+  }
 
   const all = await page.evaluate(() => bench.contenders);
   const contenders =

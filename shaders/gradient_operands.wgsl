@@ -7,9 +7,10 @@
 //
 // places   the rows [row class][u], then the columns [column class][v]
 // mask     the forward's output where a ReLU was applied: elements as in source
-// result   elements [n][g][κ][c][e][u][v]; or with CHANNELS_LAST, for one e, [n][u][v][g][κ][c]
-// texels   four channels each, [n][g][κ][c / 4][u][v], zeros behind the last, for one e; 4096 make a line
-// One invocation writes one element, or one texel.
+// result   elements [n][g][κ][c][u][v]; or with CHANNELS_LAST [n][u][v][g][κ][c]
+// packed   elements [g][u][v][κ][c][e], zeros behind the last e up to a whole four
+// texels   four channels each, [n][g][κ][c / 4][u][v], zeros behind the last; 4096 make a line
+// One invocation writes one element, four packed ones, or one texel.
 
 struct Params {
   batch: u32,
@@ -63,14 +64,11 @@ fn elements(
   let index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
   var rest = index;
   var at: vec2u;
-  var e = 0u;
   if (!CHANNELS_LAST) {
     at.y = rest % params.extent.y;
     rest /= params.extent.y;
     at.x = rest % params.extent.x;
     rest /= params.extent.x;
-    e = rest % params.inner;
-    rest /= params.inner;
   }
   let c = rest % params.channels;
   rest /= params.channels;
@@ -90,9 +88,38 @@ fn elements(
   let element = place(rest, g, class_at, at);
   var value = 0f;
   if (element >= 0) {
-    value = pick(u32(element) + c * params.source_channel + e * params.source_inner);
+    value = pick(u32(element) + c * params.source_channel);
   }
   result[index] = value;
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn packed(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
+  let count = (params.inner + 3) / 4;
+  let e = 4 * (index % count);
+  var rest = index / count;
+  let c = rest % params.channels;
+  rest /= params.channels;
+  let class_at = vec2u(rest / params.classes.y % params.classes.x, rest % params.classes.y);
+  rest /= params.classes.x * params.classes.y;
+  let at = vec2u(rest / params.extent.y % params.extent.x, rest % params.extent.y);
+  let g = rest / (params.extent.x * params.extent.y);
+  if (g >= params.groups) {
+    return;
+  }
+  let element = place(0, g, class_at, at);
+  for (var q = 0u; q < 4; q++) {
+    var value = 0f;
+    if (element >= 0 && e + q < params.inner) {
+      value = pick(u32(element) + c * params.source_channel + (e + q) * params.source_inner);
+    }
+    result[4 * index + q] = value;
+  }
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

@@ -1,6 +1,6 @@
 // The last stage of a gradient that was summed in parts, and the first of the bias's.
 //
-//   totals:  result[…] = Σ_p parts[p, a, b, c, d, e], at strides of the result's own order
+//   totals:  result[element] = Σ_p parts[p, element]
 //   biases:  parts[p, channel] = Σ gradient[n, channel, row, column] over the lines (n, row) of part p
 //
 // mask   the forward's output where a ReLU was applied: elements as in gradient
@@ -9,9 +9,6 @@
 struct Totals {
   parts: u32,
   elements: u32,         // of one part
-  sizes: vec4u,          // of b, c, d and e
-  step: vec4u,           // of a, b, c and d in the result
-  last_step: u32,        // of e
 }
 
 struct Biases {
@@ -51,16 +48,7 @@ fn totals(
   for (var p = 0u; p < params.parts; p++) {
     sum += source[p * params.elements + index];
   }
-  var rest = index;
-  var at = rest % params.sizes.w * params.last_step;
-  rest /= params.sizes.w;
-  at += rest % params.sizes.z * params.step.w;
-  rest /= params.sizes.z;
-  at += rest % params.sizes.y * params.step.z;
-  rest /= params.sizes.y;
-  at += rest % params.sizes.x * params.step.y;
-  rest /= params.sizes.x;
-  result[at + rest * params.step.x] = sum;
+  result[index] = sum;
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

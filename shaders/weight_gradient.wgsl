@@ -1,12 +1,13 @@
 // The gradient of the weights, in parts: each sums over some rows of the input's images.
 //
-//   part[split, k, g, q, c] = Σ_{n, i} x[n, g, q, i] · z[n, g, κ, c, i + j·d′],    k = κ + s′·j
+//   part[split][g, q, c, k] = Σ_{n, i} x[n, g, q, i] · z[n, g, κ, c, i + j·d′],    k = κ + s′·j
 //
 // over the rows (n, i.x) of the split and all columns i.y; z is the output's gradient, picked so that the forward's
 // position of input i and tap k is at i + j·d′ of class κ.
 //
 // x   texels [n][g][q / 4][row][column] of four channels, zeros behind the last; 4096 make a line
 // z   texels [n][g][κ][c / 4][row][column], likewise
+// parts   each in the weight's own order
 //
 // A line of invocations: block of output channels (fastest), block of input channels, tap, group, split. An invocation
 // holds 4·ROWS input × 4·COLUMNS output channels in registers and takes four columns of the input a round.
@@ -24,6 +25,11 @@ struct Params {
   classes: vec2u,
   rows_in_split: u32,
   splits: u32,
+  kernel_step: vec2u,    // elements of a part between neighbours
+  group_step: u32,
+  in_step: u32,
+  out_step: u32,
+  part_size: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -157,13 +163,11 @@ fn main(
   }
 
   var sums = array<mat4x4f, 16>(s00, s01, s02, s03, s10, s11, s12, s13, s20, s21, s22, s23, s30, s31, s32, s33);
-  let base = ((split * params.kernel.x * params.kernel.y + tap) * params.groups + group) * params.in_channels;
-  for (var q = 0u; q < 4 * ROWS; q++) {
-    let channel = 4 * in_first + q;
-    if (channel < params.in_channels) {
-      for (var c = 0u; c < min(4 * COLUMNS, params.out_channels - 4 * out_first); c++) {
-        parts[(base + channel) * params.out_channels + 4 * out_first + c] = sums[q / 4 * 4 + c / 4][c % 4][q % 4];
-      }
+  let base = split * params.part_size + group * params.group_step + k.x * params.kernel_step.x + k.y * params.kernel_step.y;
+  for (var q = 0u; q < min(4 * ROWS, params.in_channels - 4 * in_first); q++) {
+    for (var c = 0u; c < min(4 * COLUMNS, params.out_channels - 4 * out_first); c++) {
+      parts[base + (4 * in_first + q) * params.in_step + (4 * out_first + c) * params.out_step]
+        = sums[q / 4 * 4 + c / 4][c % 4][q % 4];
     }
   }
 }

@@ -25,7 +25,7 @@ import { checkGpuTensor, emptyTensor } from './webgpu/buffers.ts';
 import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
 import { cpuGradients } from './cpu/gradients.ts';
 import { GpuGradients, gpuGradients } from './webgpu/gradients.ts';
-import type { Gradients, GradientShapes, Operands } from './gradient-plan.ts';
+import type { GradientShapes, Operands } from './gradient-plan.ts';
 
 /** What the gradients of a call are computed from. */
 export interface BackwardOperands<Tensor> {
@@ -46,6 +46,18 @@ export interface BackwardResult<Tensor> {
   /** (outChannels) */
   readonly gradBias: Tensor;
 }
+
+/** Where gradients go: a tensor; `null` for one that is not wanted; a new tensor when left out. */
+export type BackwardTargets = { readonly [K in keyof BackwardResult<GpuTensor>]?: GpuTensor | null | undefined };
+
+/** The gradients that were recorded; `null` where that was asked for. */
+export type EncodedGradients<T extends BackwardTargets> = {
+  readonly [K in keyof BackwardResult<GpuTensor>]: K extends keyof T
+    ? T[K] extends null
+      ? null
+      : GpuTensor
+    : GpuTensor;
+};
 
 /** What a backward call may say. */
 export interface BackwardCall {
@@ -111,15 +123,15 @@ export class ConvTranspose2dGradients {
 
   /**
    * Records a backward call: no submit, no wait, no readback. Gradients that are not given are made (STORAGE | COPY_SRC |
-   * COPY_DST), and are the caller's. They are overwritten, not added to. Submit what was recorded before `destroy`.
+   * COPY_DST), and are the caller's; those that are `null` are not computed. They are overwritten, not added to. Submit what was recorded before `destroy`.
    * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED beyond the device's limits, DESTROYED
    */
-  encodeBackward(
+  encodeBackward<T extends BackwardTargets = object>(
     encoder: GPUCommandEncoder,
     operands: BackwardOperands<GpuTensor>,
-    gradients: Partial<BackwardResult<GpuTensor>> = {},
+    gradients?: T,
     call?: BackwardCall,
-  ): BackwardResult<GpuTensor> {
+  ): EncodedGradients<T> {
     this.#checkAlive();
     const spec = this.#spec;
     const { device } = this.#gradients;
@@ -135,19 +147,21 @@ export class ConvTranspose2dGradients {
       mask: operands.forwardOutput && tensor('forwardOutput', operands.forwardOutput, outputShape),
     };
     const inputs = Object.values(checked).map((one: Required<GpuTensor> | undefined) => one?.buffer);
-    const target = (name: string, given: GpuTensor | undefined, shape: number[]): Required<GpuTensor> => {
+    const target = (name: keyof BackwardTargets, shape: number[]): Required<GpuTensor> | null => {
+      const given = gradients?.[name];
+      if (given === null) return null;
       if (given === undefined) return emptyTensor(device, shape, 'float32');
       const to = tensor(name, given, shape);
       if (inputs.includes(to.buffer)) throw invalid(`${name} buffer`, to.buffer, "it must not be an operand's");
       return to;
     };
-    const results: Gradients<Required<GpuTensor>> = {
-      gradInput: target('gradInput', gradients.gradInput, [...from.shape]),
-      gradWeight: target('gradWeight', gradients.gradWeight, weightShape(spec)),
-      gradBias: target('gradBias', gradients.gradBias, [spec.outChannels]),
+    const results = {
+      gradInput: target('gradInput', [...from.shape]),
+      gradWeight: target('gradWeight', weightShape(spec)),
+      gradBias: target('gradBias', [spec.outChannels]),
     };
     this.#gradients.encode(encoder, input, output, checked, results);
-    return results;
+    return results as EncodedGradients<T>;
   }
 
   /** Lets go of everything that was made, but for the gradients. */

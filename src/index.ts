@@ -6,6 +6,8 @@ export {
   type BackwardCall,
   type BackwardOperands,
   type BackwardResult,
+  type BackwardTargets,
+  type EncodedGradients,
 } from './gradients.ts';
 export { bilinearWeight, icnrWeight } from './initial-weights.ts';
 export { download, upload } from './webgpu/buffers.ts';

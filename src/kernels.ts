@@ -60,8 +60,11 @@ type AllPhasesTile = RegisterTile & { readonly positions: 1 | 4 | 8; readonly ve
 function tilesOf<P, V>(positions: readonly P[], vectors: readonly V[]): { positions: P; vectors: V; lanes: number }[] {
   return positions.flatMap((p) => vectors.flatMap((v) => [4, 1].map((lanes) => ({ positions: p, vectors: v, lanes }))));
 }
-const PHASE_TILES: readonly RegisterTile[] = tilesOf([16, 12, 8, 4, 1] as const, [8, 6, 4, 3, 2, 1] as const);
-const ALL_PHASES_TILES: readonly AllPhasesTile[] = tilesOf([8, 4, 1] as const, [4, 3, 2, 1] as const);
+const PHASE_TILES: readonly RegisterTile[] = /* @__PURE__ */ tilesOf(
+  [16, 12, 8, 4, 1] as const,
+  [8, 6, 4, 3, 2, 1] as const,
+);
+const ALL_PHASES_TILES: readonly AllPhasesTile[] = /* @__PURE__ */ tilesOf([8, 4, 1] as const, [4, 3, 2, 1] as const);
 
 /** What things cost an emulated GPU, in multiplications of the kernel that reads buffers. */
 interface Costs {

@@ -15,7 +15,7 @@ interface Backend {
 
 let backend: Backend | undefined;
 
-async function ready(): Promise<Backend> {
+export async function ready(): Promise<Backend> {
   if (!backend) {
     if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js has no WebGPU backend here');
     await tf.ready();

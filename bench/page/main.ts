@@ -3,6 +3,7 @@ import { contenders, loadContender } from '../contenders/index.ts';
 import type { Layer } from '../layer.ts';
 import type { Ceiling } from '../measure/ceiling.ts';
 import type { EncodeCost } from '../measure/encode-cost.ts';
+import type { GradientRow } from '../measure/gradients.ts';
 import { race, type Race } from '../measure/race.ts';
 
 declare global {
@@ -42,6 +43,11 @@ const api = {
     const ceiling = await matmulCeiling(device);
     device.destroy();
     return ceiling;
+  },
+
+  async gradients(layer: Layer, rounds: number, sampleMs: number): Promise<GradientRow> {
+    const { raceGradients } = await import('../measure/gradients.ts');
+    return raceGradients(layer, rounds, sampleMs);
   },
 
   async encodeCost(layer: Layer): Promise<EncodeCost> {

@@ -33,12 +33,14 @@ import {
 } from '../gradient-plan.ts';
 
 const PICK: Bindings = ['uniform', 'read-only-storage', 'read-only-storage', 'read-only-storage', 'storage'];
+const PICK_TEXELS: Bindings = ['uniform', 'read-only-storage', 'read-only-storage', 'read-only-storage', 'texels'];
 const SUM: Bindings = ['uniform', 'read-only-storage', 'read-only-storage', 'storage'];
 const shader = (name: string, code: string, entryPoint: string, bindings: Bindings): Shader => ({
   ...{ name, code, entryPoint, bindings },
 });
 const elements = /* @__PURE__ */ shader('gradient-elements', operandsCode, 'elements', PICK);
-const quads = /* @__PURE__ */ shader('gradient-quads', operandsCode, 'quads', [...PICK.slice(0, 4), 'texels']);
+const packed = /* @__PURE__ */ shader('gradient-weight-packed', operandsCode, 'packed', PICK);
+const quads = /* @__PURE__ */ shader('gradient-quads', operandsCode, 'quads', PICK_TEXELS);
 const weightGradient = /* @__PURE__ */ shader('weight-gradient', weightCode, 'main', [
   'uniform',
   'texture',
@@ -54,7 +56,7 @@ const request = (shader: Shader, constants: Record<string, number>): PipelineReq
 const lines = { WORKGROUP_SIZE: CONVERT_WORKGROUP };
 const wideElements = (spec: Spec): PipelineRequest =>
   request(elements, { ...lines, CHANNELS_LAST: Number(spec.layout === 'NHWC') });
-const weightElements = /* @__PURE__ */ request(elements, { ...lines, CHANNELS_LAST: 0 });
+const weightPacked = /* @__PURE__ */ request(packed, lines);
 
 /** What an invocation of the weight's gradient computes: 4·ROWS input × 4·COLUMNS output channels. */
 interface Tile {
@@ -90,11 +92,11 @@ interface Prepared {
   readonly weightSplit: Split;
   readonly biasSplit: Split;
   readonly wide: Required<GpuTensor>;
-  readonly weight: GPUBuffer;
   readonly wideTexels: GPUTexture;
   readonly inputTexels: GPUTexture;
-  readonly weightParts: GPUBuffer;
-  readonly biasParts: GPUBuffer;
+  /** Undefined where one part is all. */
+  readonly weightParts: GPUBuffer | undefined;
+  readonly biasParts: GPUBuffer | undefined;
   readonly tables: ReadonlyMap<TableName, GPUBuffer>;
 }
 type TableName =
@@ -126,7 +128,7 @@ export class GpuGradients {
   async prepare(input: InputExtents, output: Size): Promise<void> {
     const { plan, layerPlan, tile } = this.#plan(input, output);
     const requests = [
-      ...[wideElements(this.#spec), weightElements, request(quads, lines), request(weightGradient, { ...tile })],
+      ...[wideElements(this.#spec), weightPacked, request(quads, lines), request(weightGradient, { ...tile })],
       ...[request(totals, lines), request(biases, lines)],
     ];
     await Promise.all(requests.map((one) => pipelineSoon(this.device, one)));
@@ -140,17 +142,19 @@ export class GpuGradients {
     input: InputExtents,
     output: Size,
     operands: Operands<Required<GpuTensor>>,
-    results: Gradients<Required<GpuTensor>>,
+    results: Gradients<Required<GpuTensor> | null>,
   ): void {
+    const { gradInput, gradWeight, gradBias } = results;
     if (input.batch === 0) {
-      for (const tensor of [results.gradWeight, results.gradBias]) {
-        encoder.clearBuffer(tensor.buffer, tensor.offset, bytesOf(tensor));
+      for (const tensor of [gradWeight, gradBias]) {
+        if (tensor !== null) encoder.clearBuffer(tensor.buffer, tensor.offset, bytesOf(tensor));
       }
       return;
     }
     const prepared = this.#preparedFor(input, output);
     const { plan, layerPlan, tile, weightSplit, biasSplit, wide, tables } = prepared;
     const spec = this.#spec;
+    const layer = this.#layerOf(plan);
     const gradOutput = bound(operands.gradOutput);
     const mask = operands.mask === undefined ? gradOutput : bound(operands.mask);
     const table = (name: TableName): GPUBufferBinding => ({ buffer: tables.get(name)! });
@@ -172,29 +176,45 @@ export class GpuGradients {
     };
     const [x, w] = [bound(operands.input), bound(operands.weight)];
     const texels = request(quads, lines);
-    picked(wideElements(spec), 'wide', pickedElements(plan.wide), [gradOutput, mask], bound(wide));
-    picked(weightElements, 'weight', pickedElements(plan.weight), [w, w], { buffer: prepared.weight });
-    picked(texels, 'wide', pickedTexels(plan.wide), [gradOutput, mask], prepared.wideTexels.createView());
-    picked(texels, 'input', pickedTexels(plan.input), [x, x], prepared.inputTexels.createView());
-    run(request(weightGradient, { ...tile }), weightInvocations(spec, tile) * weightSplit.parts, [
-      ...[table('weight gradient'), prepared.inputTexels.createView(), prepared.wideTexels.createView()],
-      { buffer: prepared.weightParts },
-    ]);
-    const total = (name: 'weight' | 'bias', parts: GPUBuffer, result: Required<GpuTensor>): void => {
-      const source = { buffer: parts };
+    /** Sums in parts, or at once where there is one. */
+    const summed = (
+      name: 'weight' | 'bias',
+      parts: GPUBuffer | undefined,
+      result: Required<GpuTensor>,
+      into: (parts: GPUBufferBinding) => void,
+    ): void => {
+      const source = parts === undefined ? bound(result) : { buffer: parts };
+      into(source);
+      if (parts === undefined) return;
       run(request(totals, lines), elementCount(result.shape), [
         ...[table(`${name} totals`), source, source, bound(result)],
       ]);
     };
-    total('weight', prepared.weightParts, results.gradWeight);
-    run(request(biases, lines), biasSplit.parts * spec.outChannels, [
-      ...[table('bias parts'), gradOutput, mask, { buffer: prepared.biasParts }],
-    ]);
-    total('bias', prepared.biasParts, results.gradBias);
+    if (gradWeight !== null) {
+      picked(texels, 'wide', pickedTexels(plan.wide), [gradOutput, mask], prepared.wideTexels.createView());
+      picked(texels, 'input', pickedTexels(plan.input), [x, x], prepared.inputTexels.createView());
+      summed('weight', prepared.weightParts, gradWeight, (parts) => {
+        run(request(weightGradient, { ...tile }), weightInvocations(spec, tile) * weightSplit.parts, [
+          ...[table('weight gradient'), prepared.inputTexels.createView(), prepared.wideTexels.createView(), parts],
+        ]);
+      });
+    }
+    if (gradBias !== null) {
+      summed('bias', prepared.biasParts, gradBias, (parts) => {
+        run(request(biases, lines), biasSplit.parts * spec.outChannels, [
+          ...[table('bias parts'), gradOutput, mask, parts],
+        ]);
+      });
+    }
+    if (gradInput !== null) {
+      picked(wideElements(spec), 'wide', pickedElements(plan.wide), [gradOutput, mask], bound(wide));
+      const buffer = layer.packedWeight();
+      picked(weightPacked, 'weight', buffer.size / 16, [w, w], { buffer });
+    }
     pass.end();
-    const layer = this.#layerOf(plan);
-    layer.encodeWeight(encoder, { buffer: prepared.weight });
-    layer.encode(encoder, layerPlan, wide, results.gradInput);
+    if (gradInput === null) return;
+    layer.encodeWeightTexels(encoder);
+    layer.encode(encoder, layerPlan, wide, gradInput);
   }
 
   destroy(): void {
@@ -279,13 +299,10 @@ export class GpuGradients {
         table([
           ...[input.batch, spec.groups, ins, outs, input.height, input.width, ...plan.wide.extent, kh, kw],
           ...[plan.rows.tapStep, plan.columns.tapStep, plan.rows.inputStep, plan.columns.inputStep],
-          ...[...plan.wide.classes, weightSplit.each, weightSplit.parts],
+          ...[...plan.wide.classes, weightSplit.each, weightSplit.parts, a, b, c, d, e, weightElementCount],
         ]),
       ],
-      [
-        'weight totals',
-        table([weightSplit.parts, weightElementCount, 0, 0, kw, spec.groups, ins, outs, a, b, c, d, e, 0, 0, 0]),
-      ],
+      ['weight totals', table([weightSplit.parts, weightElementCount])],
       [
         'bias parts',
         table([
@@ -293,10 +310,7 @@ export class GpuGradients {
           ...[ob, oc, oh, ow, masked, 0],
         ]),
       ],
-      [
-        'bias totals',
-        table([biasSplit.parts, spec.outChannels, 0, 0, 1, 1, 1, spec.outChannels, 0, 0, 0, 0, 1, 0, 0, 0]),
-      ],
+      ['bias totals', table([biasSplit.parts, spec.outChannels])],
     ]);
     const buffer = (name: string, elements: number): GPUBuffer => {
       const size = 4 * elements;
@@ -309,6 +323,8 @@ export class GpuGradients {
       }
       return makeBuffer(device, { label: `conv-transpose2d ${name}`, size, usage: GPUBufferUsage.STORAGE });
     };
+    const parts = (name: string, { parts }: Split, elements: number): GPUBuffer | undefined =>
+      parts === 1 ? undefined : buffer(name, parts * elements);
     const texels = (name: string, count: number): GPUTexture => {
       const height = Math.ceil(count / TEXELS_IN_LINE);
       const most = device.limits.maxTextureDimension2D;
@@ -334,11 +350,10 @@ export class GpuGradients {
         dtype: 'float32',
         offset: 0,
       },
-      weight: buffer('the weight by class', pickedElements(plan.weight)),
       wideTexels: texels("the output's gradient in texels", pickedTexels(plan.wide)),
       inputTexels: texels('the input in texels', pickedTexels(plan.input)),
-      weightParts: buffer("the weight's gradient in parts", weightSplit.parts * weightElementCount),
-      biasParts: buffer("the bias's gradient in parts", biasSplit.parts * spec.outChannels),
+      weightParts: parts("the weight's gradient in parts", weightSplit, weightElementCount),
+      biasParts: parts("the bias's gradient in parts", biasSplit, spec.outChannels),
     };
   }
 
@@ -379,8 +394,8 @@ const bound = (tensor: Required<GpuTensor>): GPUBufferBinding => ({
 
 const made = (prepared: Prepared): (GPUBuffer | GPUTexture)[] => [
   ...prepared.tables.values(),
-  ...[prepared.wide.buffer, prepared.weight, prepared.wideTexels, prepared.inputTexels],
-  ...[prepared.weightParts, prepared.biasParts],
+  ...[prepared.wide.buffer, prepared.wideTexels, prepared.inputTexels],
+  ...[prepared.weightParts, prepared.biasParts].filter((buffer) => buffer !== undefined),
 ];
 
 /** Uploads, computes and reads back. */

@@ -467,33 +467,26 @@ export class GpuLayer {
     return { shader: 'pack-weight', constants, float16: false };
   }
 
-  /** Records the packing of weights that are only there when the encoder runs, for a layer without a bias. */
-  encodeWeight(encoder: GPUCommandEncoder, weight: GPUBufferBinding): void {
+  /** The packed weights of a layer without a bias, for the caller's own pass to write; `encodeWeightTexels` comes after it. */
+  packedWeight(): GPUBuffer {
     this.#host = undefined;
     this.#unpacked = undefined;
-    this.#named = true;
-    for (const uniform of this.#recordPacking(encoder, weight, undefined)) this.#retired.add(uniform);
+    return this.#packed().weight;
   }
 
-  #pack(weight: GPUBufferBinding, bias: GPUBufferBinding | undefined): void {
-    const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d pack' });
-    const uniforms = this.#recordPacking(encoder, weight, bias);
-    this.device.queue.submit([encoder.finish()]);
-    uniforms.forEach((uniform) => {
-      uniform.destroy();
-    });
+  /** Records what follows from new packed weights. */
+  encodeWeightTexels(encoder: GPUCommandEncoder): void {
+    for (const [name, texels] of this.#weightTexels) this.#writeWeightTexels(encoder, name, texels);
   }
 
   /** Permutes the parameters into their packed buffers. A bias is a weight of one input channel and a 1×1 kernel. */
-  #recordPacking(
-    encoder: GPUCommandEncoder,
-    weight: GPUBufferBinding,
-    bias: GPUBufferBinding | undefined,
-  ): GPUBuffer[] {
+  #pack(weight: GPUBufferBinding, bias: GPUBufferBinding | undefined): void {
+    const { device } = this;
     const spec = this.#spec;
     const [ins, outs] = [spec.inChannels / spec.groups, spec.outChannels / spec.groups];
     const { i, o, h, w } = weightStrides(spec);
     const packed = this.#packed();
+    const encoder = device.createCommandEncoder({ label: 'conv-transpose2d pack' });
     const uniforms = [
       this.#packPass(encoder, weight, packed.weight, [
         i,
@@ -512,8 +505,11 @@ export class GpuLayer {
       uniforms.push(
         this.#packPass(encoder, bias, packed.bias, [0, 1, 0, 0, 1, 1, 1, 1, spec.outChannels, packed.bias.size / 4]),
       );
-    for (const [name, texels] of this.#weightTexels) this.#writeWeightTexels(encoder, name, texels);
-    return uniforms;
+    this.encodeWeightTexels(encoder);
+    device.queue.submit([encoder.finish()]);
+    uniforms.forEach((uniform) => {
+      uniform.destroy();
+    });
   }
 
   #packPass(encoder: GPUCommandEncoder, source: GPUBufferBinding, target: GPUBuffer, params: number[]): GPUBuffer {

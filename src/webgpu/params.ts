@@ -33,7 +33,7 @@ const FIELDS = [
 export type ParamName = (typeof FIELDS)[number][0];
 
 /** Offset in bytes of each field: vectors lie on their own size, as WGSL lays out a struct. */
-export const paramOffsets: Readonly<Record<ParamName, number>> = (() => {
+export const paramOffsets: Readonly<Record<ParamName, number>> = /* @__PURE__ */ (() => {
   let next = 0;
   const offsets: Partial<Record<ParamName, number>> = {};
   for (const [name, components] of FIELDS) {
@@ -45,7 +45,7 @@ export const paramOffsets: Readonly<Record<ParamName, number>> = (() => {
 })();
 
 /** Bytes of the struct, a multiple of its alignment. */
-export const PARAMS_SIZE: number = Math.ceil((paramOffsets.negative_slope + 4) / 16) * 16;
+export const PARAMS_SIZE: number = /* @__PURE__ */ (() => Math.ceil((paramOffsets.negative_slope + 4) / 16) * 16)();
 
 const RESIDUE_WORDS = 5;
 
