@@ -19,12 +19,14 @@ const shaders = Object.entries(files).map(([path, code]) => ({
   // The structs come first, and the parser does not know all of WGSL.
   structs: makeShaderDataDefinitions(code.slice(0, code.search(/^(alias|@group)/m))).structs,
 }));
-const kernels = shaders.filter(({ structs }) => 'input_stride' in structs['Params']!.fields);
+const kernels = shaders.filter(({ structs }) => 'input_stride' in (structs['Params']?.fields ?? {}));
+const gradients = shaders.filter(({ shader }) => /gradient|sum_parts/.test(shader));
 const offsetsOf = ({ fields }: StructDefinition): Record<string, number> =>
   Object.fromEntries(Object.entries(fields).map(([name, { offset }]) => [name, offset]));
 
 test('the kernels are found', () => {
-  expect(shaders.length).toBe(9);
+  expect(shaders.length).toBe(12);
+  expect(gradients.length).toBe(3);
   expect(kernels.map(({ shader }) => shader)).toEqual([
     'all_phases_registers.wgsl',
     'direct.wgsl',
@@ -32,6 +34,16 @@ test('the kernels are found', () => {
     'phase_registers.wgsl',
     'texels.wgsl',
   ]);
+});
+
+test.each(gradients)('$shader: words without gaps, for they are written one after the other', ({ structs }) => {
+  for (const { fields } of Object.values(structs)) {
+    let next = 0;
+    for (const { offset, type } of Object.values(fields)) {
+      expect(offset).toBe(next);
+      next += 'size' in type ? type.size : 4;
+    }
+  }
 });
 
 test.each(kernels)('$shader: Params and Residue', ({ shader, structs: { Params, Residue } }) => {
