@@ -61,8 +61,8 @@ export function usefulFlops(layer: Layer): number {
   return 2 * layer.input[0] * layer.input[1] * (layer.outChannels / layer.groups) * pairs(0) * pairs(1);
 }
 
-/** Uniform in [-1, 1), the same on every machine. */
-function noise(length: number, seed: number): Float32Array<ArrayBuffer> {
+/** Uniform in [-1, 1), the same on every machine; stops now and then for callers that share their thread. */
+function* noise(length: number, seed: number): Generator<void, Float32Array<ArrayBuffer>> {
   const data = new Float32Array(length);
   let state = seed | 1;
   for (let i = 0; i < length; i++) {
@@ -70,11 +70,13 @@ function noise(length: number, seed: number): Float32Array<ArrayBuffer> {
     state ^= state >>> 17;
     state ^= state << 5;
     data[i] = state / 2 ** 31;
+    if (i % 2 ** 18 === 0) yield;
   }
   return data;
 }
 
-export function makeProblem(layer: Layer): Problem {
+/** A layer with its data, made piece by piece. */
+export function* makingProblem(layer: Layer): Generator<void, Problem> {
   const weightShape: [number, number, number, number] = [
     layer.input[1],
     layer.outChannels / layer.groups,
@@ -84,8 +86,16 @@ export function makeProblem(layer: Layer): Problem {
     layer,
     outputShape: outputShapeOf(layer),
     weightShape,
-    input: noise(elements(layer.input), 0x1234567),
-    weight: noise(elements(weightShape), 0x7654321),
+    input: yield* noise(elements(layer.input), 0x1234567),
+    weight: yield* noise(elements(weightShape), 0x7654321),
     flops: usefulFlops(layer),
   };
+}
+
+export function makeProblem(layer: Layer): Problem {
+  const making = makingProblem(layer);
+  for (;;) {
+    const { done, value } = making.next();
+    if (done) return value;
+  }
 }

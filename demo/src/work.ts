@@ -10,3 +10,16 @@ export function makeBreather(): () => Promise<void> {
     since = performance.now();
   };
 }
+
+/** Runs work that comes in pieces; the page gets its turn between them, and after the last. */
+export async function inPieces<T>(work: Iterator<unknown, T>): Promise<T> {
+  const breathe = makeBreather();
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      return value;
+    }
+    await breathe();
+  }
+}

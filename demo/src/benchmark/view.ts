@@ -1,9 +1,10 @@
-import { makeProblem, type Layer } from '../../../bench/layer.ts';
+import { makingProblem, type Layer } from '../../../bench/layer.ts';
 import { DEVICE_CHOICES, readDevice, type DeviceChoice, type OpenDevice } from '../device.ts';
 import { find, onClick } from '../page.ts';
 import { saveAs } from '../save.ts';
 import { readChoice, type ViewContext } from '../view.ts';
 import { plainWords } from '../words.ts';
+import { inPieces } from '../work.ts';
 import { Chart, NAMES } from './chart.ts';
 import { CHECKED } from './check.ts';
 import { LAYERS, select, SELECTIONS, titleOf, type Selection } from './layers.ts';
@@ -134,7 +135,7 @@ class BenchmarkView {
     try {
       const opened = await this.#context.devices.open(kind === 'cpu' ? 'cpu' : this.#device);
       adapter = opened.name;
-      const problem = makeProblem(layer);
+      const problem = await inPieces(makingProblem(layer));
       const runner = await makeRunner(problem, opened.device, signal);
       try {
         return { layer: layer.name, device: kind, adapter, measured: await measure(problem, runner, signal) };
