@@ -26,7 +26,7 @@ import type {
   Plan,
   StateDict,
 } from './types.ts';
-import { checkGpuTensor, emptyTensor } from './webgpu/buffers.ts';
+import { checkEncoder, checkGpuTensor, emptyTensor } from './webgpu/buffers.ts';
 import { adapterOf, capabilitiesOf, setKernelAside, sharedDevice } from './webgpu/device.ts';
 import { GpuLayer } from './webgpu/layer.ts';
 import { lossOf } from './webgpu/scopes.ts';
@@ -228,9 +228,7 @@ export class ConvTranspose2d {
     if (!(backend instanceof GpuLayer)) {
       throw new ConvTranspose2dError('UNSUPPORTED', "encode records GPU work, and the layer's device is 'cpu'");
     }
-    if (typeof encoder !== 'object' || (encoder as unknown) === null || !('beginComputePass' in encoder)) {
-      throw invalid('encoder', encoder, 'it must be a GPUCommandEncoder');
-    }
+    checkEncoder(encoder);
     this.#draw();
     this.#checkState();
     const { device } = backend;

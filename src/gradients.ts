@@ -3,6 +3,7 @@ import {
   checkCall,
   checkInputShape,
   layoutShape,
+  optionsOf,
   outputExtents,
   resolveOptions,
   splitCall,
@@ -21,7 +22,7 @@ import {
   toFloat32Array,
 } from './tensors.ts';
 import type { ConvTranspose2dOptions, Device, GpuTensor, HostTensor, Pair } from './types.ts';
-import { checkGpuTensor, emptyTensor } from './webgpu/buffers.ts';
+import { checkEncoder, checkGpuTensor, checkUsage, emptyTensor } from './webgpu/buffers.ts';
 import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
 import { cpuGradients } from './cpu/gradients.ts';
 import { GpuGradients, gpuGradients } from './webgpu/gradients.ts';
@@ -104,8 +105,9 @@ export class ConvTranspose2dGradients {
     kernelSize: Pair,
     options: ConvTranspose2dOptions & { readonly device: GPUDevice },
   ) {
-    const { spec, device } = resolveOptions(inChannels, outChannels, kernelSize, { ...options, bias: true });
+    const { spec, device } = resolveOptions(inChannels, outChannels, kernelSize, options);
     checkActivation(spec);
+    if (spec.dtype !== 'float32') throw invalid('dtype', spec.dtype, "gradients are recorded of 'float32' alone");
     if (device === undefined || device === 'cpu') throw invalid('device', device, 'it must be a GPUDevice');
     this.#spec = spec;
     this.#gradients = new GpuGradients(device, spec, capabilitiesOf(device, 'the device given'));
@@ -118,7 +120,11 @@ export class ConvTranspose2dGradients {
   async prepare(inputShape: readonly number[], call?: BackwardCall): Promise<void> {
     this.#checkAlive();
     const { input, output } = shapesOf(this.#spec, inputShape, checkCall(call).outputSize);
-    if (input.batch > 0) await this.#gradients.prepare(input, output);
+    try {
+      if (input.batch > 0) await this.#gradients.prepare(input, output);
+    } finally {
+      this.#checkAlive();
+    }
   }
 
   /**
@@ -135,33 +141,49 @@ export class ConvTranspose2dGradients {
     this.#checkAlive();
     const spec = this.#spec;
     const { device } = this.#gradients;
-    checkForwardOutput(spec, operands.forwardOutput);
-    const tensor = (name: string, given: GpuTensor, shape?: number[]): Required<GpuTensor> =>
-      checkGpuTensor(device, name, given, shape, 'float32');
-    const from = tensor('input', operands.input);
+    checkEncoder(encoder);
+    const given = optionsOf(operands, ['gradOutput', 'input', 'weight', 'forwardOutput'], 'operands');
+    const targets = optionsOf(gradients, ['gradInput', 'gradWeight', 'gradBias'], 'gradients');
+    checkForwardOutput(spec, given['forwardOutput']);
+    const tensor = (name: string, value: unknown, shape?: number[]): Required<GpuTensor> =>
+      checkGpuTensor(device, name, value, shape, 'float32');
+    const from = tensor('input', given['input']);
     const { input, output, outputShape } = shapesOf(spec, from.shape, checkCall(call).outputSize);
     const checked: Operands<Required<GpuTensor>> = {
-      gradOutput: tensor('gradOutput', operands.gradOutput, outputShape),
+      gradOutput: tensor('gradOutput', given['gradOutput'], outputShape),
       input: from,
-      weight: tensor('weight', operands.weight, weightShape(spec)),
-      mask: operands.forwardOutput && tensor('forwardOutput', operands.forwardOutput, outputShape),
+      weight: tensor('weight', given['weight'], weightShape(spec)),
+      mask: spec.activation === 'relu' ? tensor('forwardOutput', given['forwardOutput'], outputShape) : undefined,
     };
     const inputs = Object.values(checked).map((one: Required<GpuTensor> | undefined) => one?.buffer);
+    const made: GPUBuffer[] = [];
     const target = (name: keyof BackwardTargets, shape: number[]): Required<GpuTensor> | null => {
-      const given = gradients?.[name];
-      if (given === null) return null;
-      if (given === undefined) return emptyTensor(device, shape, 'float32');
-      const to = tensor(name, given, shape);
+      const value = targets[name];
+      if (value === null) return null;
+      if (value === undefined) {
+        const empty = emptyTensor(device, shape, 'float32');
+        made.push(empty.buffer);
+        return empty;
+      }
+      const to = tensor(name, value, shape);
+      if (input.batch === 0 && name !== 'gradInput') checkUsage(name, to.buffer, 'COPY_DST', 'cleared');
       if (inputs.includes(to.buffer)) throw invalid(`${name} buffer`, to.buffer, "it must not be an operand's");
       return to;
     };
-    const results = {
-      gradInput: target('gradInput', [...from.shape]),
-      gradWeight: target('gradWeight', weightShape(spec)),
-      gradBias: target('gradBias', [spec.outChannels]),
-    };
-    this.#gradients.encode(encoder, input, output, checked, results);
-    return results as EncodedGradients<T>;
+    try {
+      const results = {
+        gradInput: target('gradInput', [...from.shape]),
+        gradWeight: target('gradWeight', weightShape(spec)),
+        gradBias: target('gradBias', [spec.outChannels]),
+      };
+      this.#gradients.encode(encoder, input, output, checked, results);
+      return results as EncodedGradients<T>;
+    } catch (error) {
+      made.forEach((buffer) => {
+        buffer.destroy();
+      });
+      throw error;
+    }
   }
 
   /** Lets go of everything that was made, but for the gradients. */
@@ -190,7 +212,7 @@ export async function convTranspose2dBackward(
 ): Promise<{ gradInput: HostTensor; gradWeight: HostTensor; gradBias: HostTensor }> {
   const { forwardOutput, ...rest } = { ...options };
   // What is no object is refused there.
-  const { layer, call } = splitCall(typeof options === 'object' ? rest : options);
+  const { layer, call } = splitCall(typeof options === 'object' && (options as unknown) !== null ? rest : options);
   if (call.output !== undefined)
     throw invalid("option 'output'", call.output, 'gradients come in tensors of their own');
   checkHostTensor('weight', weight, undefined);

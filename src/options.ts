@@ -111,9 +111,9 @@ function refuseUnknown(given: Record<string, unknown>, known: readonly string[])
   }
 }
 
-/** Checks that a value is an object, left out, or made of these names alone. */
-export function optionsOf(value: unknown, known: readonly string[]): Record<string, unknown> {
-  const given = record('options', value);
+/** Checks that a value is an object of these names alone, or left out. */
+export function optionsOf(value: unknown, known: readonly string[], name = 'options'): Record<string, unknown> {
+  const given = record(name, value);
   refuseUnknown(given, known);
   return given;
 }
@@ -222,8 +222,7 @@ export function splitCall(options: unknown): { layer: Record<string, unknown>; c
 /** Checks what a call says, tensors aside. */
 export function checkCall(call: unknown): Call {
   if (call === undefined) return {};
-  const given = record('call', call);
-  refuseUnknown(given, callNames);
+  const given = optionsOf(call, callNames, 'call');
   const { signal } = given;
   if (signal !== undefined && (typeof signal !== 'object' || signal === null || !('throwIfAborted' in signal))) {
     throw invalid('signal', signal, 'it must be an AbortSignal, or left out');

@@ -47,13 +47,21 @@ function mappedRange(buffer: GPUBuffer): ArrayBuffer | undefined {
   }
 }
 
-/** Refuses a tensor that the device has no buffer for. */
-export function checkFits(device: GPUDevice, name: string, bytes: number): void {
-  if (bytes > device.limits.maxBufferSize) {
-    throw new ConvTranspose2dError(
-      'UNSUPPORTED',
-      `${name} takes ${bytes} bytes, the device allows buffers of ${device.limits.maxBufferSize}`,
-    );
+/** Refuses a tensor that the device has no buffer, or no binding, for. */
+export function checkFits(
+  device: GPUDevice,
+  name: string,
+  bytes: number,
+  most: number = device.limits.maxBufferSize,
+): void {
+  if (bytes <= most) return;
+  throw new ConvTranspose2dError('UNSUPPORTED', `${name} takes ${bytes} bytes, the device allows ${most}`);
+}
+
+/** Refuses what is no encoder. */
+export function checkEncoder(encoder: unknown): void {
+  if (typeof encoder !== 'object' || encoder === null || !('beginComputePass' in encoder)) {
+    throw invalid('encoder', encoder, 'it must be a GPUCommandEncoder');
   }
 }
 
@@ -94,9 +102,7 @@ export async function download(device: GPUDevice, tensor: GpuTensor): Promise<Ho
   const { buffer, offset, dtype, shape } = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
   const size = tensorBytes(shape, dtype);
   if (size === 0) return hostTensor(shape, dtype, new ArrayBuffer(0));
-  if ((buffer.usage & GPUBufferUsage.COPY_SRC) === 0) {
-    throw invalid('tensor buffer usage', buffer.usage, 'to be downloaded it must include COPY_SRC');
-  }
+  checkUsage('tensor', buffer, 'COPY_SRC', 'downloaded');
   const staging = await inScopes(device, () => {
     const encoder = device.createCommandEncoder({ label: 'conv-transpose2d download' });
     const staged = stage(device, encoder, buffer, offset, size);
@@ -152,6 +158,17 @@ function checkOffset(name: string, offset: unknown, alignment: number): asserts 
   }
 }
 
+/** Refuses a buffer that cannot be used so. */
+export function checkUsage(
+  name: string,
+  { usage }: GPUBuffer,
+  flag: 'STORAGE' | 'COPY_SRC' | 'COPY_DST',
+  done: string,
+): void {
+  if ((usage & GPUBufferUsage[flag]) !== 0) return;
+  throw invalid(`${name} buffer usage`, usage, `to be ${done} it must include ${flag}`);
+}
+
 /** Checks a GPU tensor at the door and completes it. */
 export function checkGpuTensor(
   device: GPUDevice,
@@ -180,8 +197,8 @@ export function checkGpuTensor(
   if (typeof buffer !== 'object' || buffer === null || !('size' in buffer) || !('usage' in buffer)) {
     throw invalid(`${name} buffer`, buffer, 'it must be a GPUBuffer');
   }
-  const { size, usage } = buffer as GPUBuffer;
-  if ((usage & GPUBufferUsage.STORAGE) === 0) throw invalid(`${name} buffer usage`, usage, 'it must include STORAGE');
+  const { size } = buffer as GPUBuffer;
+  checkUsage(name, buffer as GPUBuffer, 'STORAGE', 'bound');
   const offset = t.offset === undefined ? 0 : t.offset;
   if (offset !== 0) checkOffset(`${name} offset`, offset, device.limits.minStorageBufferOffsetAlignment);
   const needed = offset + tensorBytes(given, held);

@@ -2,12 +2,20 @@
 import operandsCode from '../../shaders/gradient_operands.wgsl?raw';
 import sumCode from '../../shaders/sum_parts.wgsl?raw';
 import weightCode from '../../shaders/weight_gradient.wgsl?raw';
-import { ConvTranspose2dError } from '../errors.ts';
 import { weightShape, type InputExtents, type Size, type Spec } from '../options.ts';
-import { CONVERT_WORKGROUP, fold, planLayer, TEXELS_IN_LINE, type Capabilities, type LayerPlan } from '../plan.ts';
+import {
+  CONVERT_WORKGROUP,
+  fold,
+  packedElements,
+  planLayer,
+  TEXELS_IN_LINE,
+  textureBytes,
+  type Capabilities,
+  type LayerPlan,
+} from '../plan.ts';
 import { elementCount } from '../tensors.ts';
 import type { GpuTensor } from '../types.ts';
-import { bufferFrom, emptyTensor, readStaging, stage } from './buffers.ts';
+import { bufferFrom, checkFits, emptyTensor, readStaging, stage } from './buffers.ts';
 import { capabilitiesOf } from './device.ts';
 import { GpuLayer } from './layer.ts';
 import {
@@ -20,7 +28,7 @@ import {
   type Shader,
 } from './pipelines.ts';
 import { Retired } from './retired.ts';
-import { inScopes, makeBuffer, makeTexture } from './scopes.ts';
+import { inScopes, lossOf, makeBuffer, makeTexture, watch } from './scopes.ts';
 import {
   pickedElements,
   pickedTexels,
@@ -87,6 +95,7 @@ function split(lines: number, elements: number, invocations: number, { software,
 /** Everything of a shape but the tensors. */
 interface Prepared {
   readonly plan: GradientPlan;
+  readonly layer: GpuLayer;
   readonly layerPlan: LayerPlan;
   readonly tile: Tile;
   readonly weightSplit: Split;
@@ -117,23 +126,31 @@ export class GpuGradients {
   #layer: GpuLayer | undefined;
   readonly #prepared = new Map<string, Prepared>();
   readonly #retired = new Retired();
+  /** Whether a caller's encoder may name what was made. */
+  #named = false;
 
   constructor(device: GPUDevice, spec: Spec, capabilities: Capabilities) {
     this.device = device;
     this.#spec = spec;
     this.capabilities = capabilities;
+    watch(device);
   }
 
   /** Makes what a shape needs; pipelines compile without blocking. */
   async prepare(input: InputExtents, output: Size): Promise<void> {
-    const { plan, layerPlan, tile } = this.#plan(input, output);
+    const { layer, layerPlan, tile } = await inScopes(
+      this.device,
+      () => this.#preparedFor(input, output),
+      (gone) => {
+        for (const [key, { wide }] of this.#prepared) if (gone.has(wide.buffer)) this.#prepared.delete(key);
+      },
+    );
     const requests = [
       ...[wideElements(this.#spec), weightPacked, request(quads, lines), request(weightGradient, { ...tile })],
       ...[request(totals, lines), request(biases, lines)],
     ];
     await Promise.all(requests.map((one) => pipelineSoon(this.device, one)));
-    await this.#layerOf(plan).prepare(layerPlan);
-    await inScopes(this.device, () => this.#preparedFor(input, output));
+    await layer.prepare(layerPlan);
   }
 
   /** Records the gradients of tensors that are on the device, into tensors that are. */
@@ -152,9 +169,9 @@ export class GpuGradients {
       return;
     }
     const prepared = this.#preparedFor(input, output);
-    const { plan, layerPlan, tile, weightSplit, biasSplit, wide, tables } = prepared;
+    this.#named = true;
+    const { plan, layer, layerPlan, tile, weightSplit, biasSplit, wide, tables } = prepared;
     const spec = this.#spec;
-    const layer = this.#layerOf(plan);
     const gradOutput = bound(operands.gradOutput);
     const mask = operands.mask === undefined ? gradOutput : bound(operands.mask);
     const table = (name: TableName): GPUBufferBinding => ({ buffer: tables.get(name)! });
@@ -208,7 +225,7 @@ export class GpuGradients {
     }
     if (gradInput !== null) {
       picked(wideElements(spec), 'wide', pickedElements(plan.wide), [gradOutput, mask], bound(wide));
-      const buffer = layer.packedWeight();
+      const buffer = layer.packedWeight(layerPlan);
       picked(weightPacked, 'weight', buffer.size / 16, [w, w], { buffer });
     }
     pass.end();
@@ -227,11 +244,6 @@ export class GpuGradients {
     this.#retired.destroy();
   }
 
-  #layerOf({ spec }: GradientPlan): GpuLayer {
-    this.#layer ??= new GpuLayer(this.device, spec, this.capabilities);
-    return this.#layer;
-  }
-
   #plan(input: InputExtents, output: Size): Planned {
     const plan = planGradients(this.#spec, input, output);
     const layerPlan = planLayer(plan.spec, plan.wideShape, undefined, this.capabilities);
@@ -247,6 +259,8 @@ export class GpuGradients {
   }
 
   #preparedFor(input: InputExtents, output: Size): Prepared {
+    const lost = lossOf(this.device);
+    if (lost !== undefined) throw lost;
     const key = [input.batch, input.height, input.width, ...output].join();
     let prepared = this.#prepared.get(key);
     if (prepared === undefined) prepared = this.#make(input, output);
@@ -255,8 +269,12 @@ export class GpuGradients {
     const [oldest] = this.#prepared;
     if (oldest !== undefined && this.#prepared.size > KEPT_SHAPES) {
       this.#prepared.delete(oldest[0]);
-      // An encoder that names it may not be submitted yet.
-      for (const one of made(oldest[1])) this.#retired.add(one);
+      for (const one of made(oldest[1])) {
+        // An encoder that names it may not be submitted yet.
+        if (this.#named) this.#retired.add(one);
+        else one.destroy();
+      }
+      oldest[1].layer.release(oldest[1].layerPlan);
     }
     return prepared;
   }
@@ -275,6 +293,21 @@ export class GpuGradients {
       capabilities,
     );
     const biasSplit = split(input.batch * output[0], spec.outChannels, spec.outChannels, capabilities);
+    // Before anything is made, for nobody would let go of it.
+    const { maxBufferSize, maxStorageBufferBindingSize, maxTextureDimension2D } = device.limits;
+    for (const [name, count] of Object.entries({
+      "the output's gradient": input.batch * spec.outChannels * output[0] * output[1],
+      'the input': pickedElements(plan.input),
+      "the output's gradient by class": pickedElements(plan.wide),
+      'the packed weight': packedElements(plan.spec),
+      "the weight's gradient": weightElementCount,
+    })) {
+      checkFits(device, name, 4 * count, Math.min(maxBufferSize, maxStorageBufferBindingSize));
+    }
+    for (const pick of [plan.wide, plan.input]) {
+      checkFits(device, 'texels', textureBytes(pickedTexels(pick)), textureBytes(1) * maxTextureDimension2D);
+    }
+    this.#layer ??= new GpuLayer(device, plan.spec, capabilities);
     const [ob, , oc, , oh, ow] = plan.wide.strides;
     const table = (words: readonly number[]): GPUBuffer => {
       const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE;
@@ -312,41 +345,22 @@ export class GpuGradients {
       ],
       ['bias totals', table([biasSplit.parts, spec.outChannels])],
     ]);
-    const buffer = (name: string, elements: number): GPUBuffer => {
-      const size = 4 * elements;
-      const most = Math.min(capabilities.limits.maxBufferSize, capabilities.limits.maxStorageBufferBindingSize);
-      if (size > most) {
-        throw new ConvTranspose2dError(
-          'UNSUPPORTED',
-          `${name} takes ${size} bytes, the device allows bindings of ${most}`,
-        );
-      }
-      return makeBuffer(device, { label: `conv-transpose2d ${name}`, size, usage: GPUBufferUsage.STORAGE });
-    };
+    const buffer = (name: string, elements: number): GPUBuffer =>
+      makeBuffer(device, { label: `conv-transpose2d ${name}`, size: 4 * elements, usage: GPUBufferUsage.STORAGE });
     const parts = (name: string, { parts }: Split, elements: number): GPUBuffer | undefined =>
       parts === 1 ? undefined : buffer(name, parts * elements);
-    const texels = (name: string, count: number): GPUTexture => {
-      const height = Math.ceil(count / TEXELS_IN_LINE);
-      const most = device.limits.maxTextureDimension2D;
-      if (height > most) {
-        throw new ConvTranspose2dError(
-          'UNSUPPORTED',
-          `${name} takes ${height} lines of texels, the device allows ${most}`,
-        );
-      }
-      return makeTexture(device, {
+    const texels = (name: string, count: number): GPUTexture =>
+      makeTexture(device, {
         label: `conv-transpose2d ${name}`,
-        size: [TEXELS_IN_LINE, height],
+        size: [TEXELS_IN_LINE, Math.ceil(count / TEXELS_IN_LINE)],
         format: TEXEL_FORMAT,
         usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING,
       });
-    };
-    const wideElementCount = pickedElements(plan.wide);
     return {
-      ...{ plan, layerPlan, tile, weightSplit, biasSplit, tables },
+      ...{ plan, layer: this.#layer, layerPlan, tile, weightSplit, biasSplit, tables },
       wide: {
         shape: plan.wideShape,
-        buffer: buffer("the output's gradient by class", wideElementCount),
+        buffer: buffer("the output's gradient by class", pickedElements(plan.wide)),
         dtype: 'float32',
         offset: 0,
       },

@@ -19,7 +19,7 @@ import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
 import { bufferFrom, checkFits, readStaging, stage, tensorBytes } from './buffers.ts';
 import { bindGroupLayout, nameOf, pipelineNow, pipelineSoon, TEXEL_FORMAT, type PipelineRequest } from './pipelines.ts';
 import { Retired } from './retired.ts';
-import { inScopes, lossOf, makeBuffer, makeTexture, type Made } from './scopes.ts';
+import { inScopes, lossOf, makeBuffer, makeTexture, watch, type Made } from './scopes.ts';
 import { layOut, type ResourceName, type Step, type Steps, type WeightStep } from './steps.ts';
 
 /** A plan with everything made but the bind groups, which name the caller's tensors. */
@@ -72,6 +72,7 @@ export class GpuLayer {
     this.device = device;
     this.capabilities = capabilities;
     this.#spec = spec;
+    watch(device);
     checkFits(device, 'the packed weight', 4 * packedElements(spec));
   }
 
@@ -467,10 +468,12 @@ export class GpuLayer {
     return { shader: 'pack-weight', constants, float16: false };
   }
 
-  /** The packed weights of a layer without a bias, for the caller's own pass to write; `encodeWeightTexels` comes after it. */
-  packedWeight(): GPUBuffer {
-    this.#host = undefined;
-    this.#unpacked = undefined;
+  /**
+   * The packed weights of a layer without a bias, for the caller's own pass to write; `encodeWeightTexels` comes after it,
+   * and finds the plan's texels there.
+   */
+  packedWeight(layerPlan: LayerPlan): GPUBuffer {
+    this.#prepareNow(layerPlan);
     return this.#packed().weight;
   }
 

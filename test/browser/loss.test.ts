@@ -98,6 +98,17 @@ describe("a caller's own device", () => {
   });
 });
 
+test('lost before the first call of a layer: its recording says so', async () => {
+  const device = await doomedDevice();
+  const layer = layerOn(device);
+  const on = upload(device, input);
+  const encoder = device.createCommandEncoder({ label: 'test' });
+  device.destroy();
+  await device.lost;
+  expect(() => layer.encode(encoder, on)).toThrow(expect.objectContaining({ code: 'DEVICE_LOST' }));
+  layer.destroy();
+});
+
 describe('the shared default', () => {
   let restore: () => void = () => undefined;
   afterEach(() => {
