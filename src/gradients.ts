@@ -56,7 +56,7 @@ export type EncodedGradients<T extends BackwardTargets> = {
   readonly [K in keyof BackwardResult<GpuTensor>]: K extends keyof T
     ? T[K] extends null
       ? null
-      : GpuTensor
+      : GpuTensor | Extract<T[K], null>
     : GpuTensor;
 };
 

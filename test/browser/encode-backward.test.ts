@@ -5,6 +5,7 @@ import {
   download,
   upload,
   type BackwardResult,
+  type BackwardTargets,
   type ConvTranspose2dOptions,
   type GpuTensor,
   type HostTensor,
@@ -75,6 +76,10 @@ const letGo = (...sets: object[]): void => {
   for (const set of sets) for (const one of Object.values(set) as (GpuTensor | undefined)[]) one?.buffer.destroy();
 };
 
+const without = (results: { readonly [K in keyof BackwardTargets]: GpuTensor | null }): Partial<
+  BackwardResult<GpuTensor>
+> => Object.fromEntries(Object.entries(results).filter(([, one]) => one !== null));
+
 const submit = <T>(record: (encoder: GPUCommandEncoder) => T extends PromiseLike<unknown> ? never : T): Promise<T> =>
   inScopes(device, () => {
     const encoder = device.createCommandEncoder({ label: 'test' });
@@ -140,6 +145,28 @@ describe.each(Object.entries(kinds))('%s', (_, call) => {
     letGo(operands, { arena });
     expect([...count.live.values()]).toEqual([]);
   });
+});
+
+test('null: the others alone, and no buffer for it', async () => {
+  const call = kinds['many channels'];
+  const names = ['gradInput', 'gradWeight', 'gradBias'] as const;
+  const operands = operandsOf(call);
+  const full = gradientsOf(call);
+  const all = await submit((encoder) => full.encodeBackward(encoder, operands));
+  full.destroy();
+  for (let mask = 0; mask < 8; mask++) {
+    const skipped = names.filter((_, bit) => (mask >> bit) & 1);
+    const gradients = gradientsOf(call);
+    const targets: BackwardTargets = Object.fromEntries(skipped.map((name) => [name, null]));
+    const results = await submit((encoder) => gradients.encodeBackward(encoder, operands, targets));
+    expect(names.filter((name) => results[name] === null)).toEqual(skipped);
+    // Those that were not asked for are of the whole call.
+    expect(await wrong(call, { ...all, ...without(results) })).toBeUndefined();
+    gradients.destroy();
+    letGo(without(results));
+  }
+  letGo(operands, all);
+  expect([...count.live.values()]).toEqual([]);
 });
 
 test('two weights in one encoder, and two shapes by turns', async () => {
