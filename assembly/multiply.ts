@@ -4,8 +4,8 @@
 // `taps` points to `tapCount` pairs of byte offsets: of the tap's first input in the strip, and of its weights. A position's
 // input is at one offset from the strip's origin for every tap, `planeStride` apart for every channel; no im2col is written.
 //
-// Each kernel keeps its sums in eight vectors, as many as hide an addition's latency and still fit, with operands, into the
-// sixteen registers of x86-64. V128 locals cannot be indexed, so they have names.
+// Each kernel keeps its sums in eight vectors or more, which hide an addition's latency and still fit, with operands, into the
+// sixteen registers of x86-64, of which V8 keeps one. V128 locals cannot be indexed, so they have names.
 
 import { joinHigh, joinLow, multiplyAdd, zipHigh, zipLow } from './lanes';
 
@@ -13,7 +13,8 @@ import { joinHigh, joinLow, multiplyAdd, zipHigh, zipLow } from './lanes';
 const PANEL: usize = 32;
 
 /**
- * 4 positions × 8 output channels: two vectors of weights, four splatted inputs.
+ * 6 or 4 positions × 8 output channels: two vectors of weights, splatted inputs. Twelve sums keep the multipliers busier than
+ * eight, but fit, with operands, only where a multiply-add needs no register between product and sum.
  *
  * Weights are [tap][input channel][8], results [row][8 channels][column], columns rounded up to 4: the strip is readable, and
  * the results writable, so far.
@@ -35,49 +36,134 @@ export function multiplyPositions(
   const panelBytes: usize = <usize>channels * PANEL;
   const tapsEnd: usize = taps + ((<usize>tapCount) << 3);
   for (let tap = taps; tap < tapsEnd; tap += 8) touch(weights + load<i32>(tap, 4), panelBytes);
-  const biasA = v128.load(bias);
-  const biasB = v128.load(bias, 16);
+  const sixes = columnsInSixes(columns);
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column += 4) {
-      const origin: usize = strip + ((<usize>column) << 2);
-      let a0 = biasA;
-      let a1 = biasA;
-      let a2 = biasA;
-      let a3 = biasA;
-      let b0 = biasB;
-      let b1 = biasB;
-      let b2 = biasB;
-      let b3 = biasB;
-      for (let tap = taps; tap < tapsEnd; tap += 8) {
-        let x: usize = origin + load<i32>(tap);
-        let w: usize = weights + load<i32>(tap, 4);
-        const end = w + panelBytes;
-        do {
-          const wa = v128.load(w);
-          const wb = v128.load(w, 16);
-          let input = v128.load32_splat(x);
-          a0 = multiplyAdd(input, wa, a0);
-          b0 = multiplyAdd(input, wb, b0);
-          input = v128.load32_splat(x + 4);
-          a1 = multiplyAdd(input, wa, a1);
-          b1 = multiplyAdd(input, wb, b1);
-          input = v128.load32_splat(x + 8);
-          a2 = multiplyAdd(input, wa, a2);
-          b2 = multiplyAdd(input, wb, b2);
-          input = v128.load32_splat(x + 12);
-          a3 = multiplyAdd(input, wa, a3);
-          b3 = multiplyAdd(input, wb, b3);
-          x += planeStride;
-          w += PANEL;
-        } while (w != end);
+    let column = 0;
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      for (; column < sixes; column += 6) {
+        const at = (<usize>column) << 2;
+        sixPositions(strip + at, planeStride, panelBytes, weights, bias, taps, tapsEnd, results + at, channelStride);
       }
-      const target: usize = results + ((<usize>column) << 2);
-      storeTransposed(target, channelStride, a0, a1, a2, a3);
-      storeTransposed(target + 4 * channelStride, channelStride, b0, b1, b2, b3);
+    }
+    for (; column < columns; column += 4) {
+      const at = (<usize>column) << 2;
+      fourPositions(strip + at, planeStride, panelBytes, weights, bias, taps, tapsEnd, results + at, channelStride);
     }
     strip += rowStride;
     results += channelStride << 3;
   }
+}
+
+/** How many of the columns to compute by six; fours do the rest. Together they make any even number but two. */
+function columnsInSixes(columns: i32): i32 {
+  const even = (columns + 1) & ~1;
+  const rest = even % 6;
+  return even - (rest == 2 ? 8 : rest);
+}
+
+function sixPositions(
+  strip: usize,
+  planeStride: usize,
+  panelBytes: usize,
+  weights: usize,
+  bias: usize,
+  taps: usize,
+  tapsEnd: usize,
+  results: usize,
+  channelStride: usize,
+): void {
+  let a0 = v128.load(bias);
+  let b0 = v128.load(bias, 16);
+  let a1 = a0;
+  let a2 = a0;
+  let a3 = a0;
+  let a4 = a0;
+  let a5 = a0;
+  let b1 = b0;
+  let b2 = b0;
+  let b3 = b0;
+  let b4 = b0;
+  let b5 = b0;
+  for (let tap = taps; tap < tapsEnd; tap += 8) {
+    let x: usize = strip + load<i32>(tap);
+    let w: usize = weights + load<i32>(tap, 4);
+    const end = w + panelBytes;
+    do {
+      const wa = v128.load(w);
+      const wb = v128.load(w, 16);
+      let input = v128.load32_splat(x);
+      a0 = multiplyAdd(input, wa, a0);
+      b0 = multiplyAdd(input, wb, b0);
+      input = v128.load32_splat(x + 4);
+      a1 = multiplyAdd(input, wa, a1);
+      b1 = multiplyAdd(input, wb, b1);
+      input = v128.load32_splat(x + 8);
+      a2 = multiplyAdd(input, wa, a2);
+      b2 = multiplyAdd(input, wb, b2);
+      input = v128.load32_splat(x + 12);
+      a3 = multiplyAdd(input, wa, a3);
+      b3 = multiplyAdd(input, wb, b3);
+      input = v128.load32_splat(x + 16);
+      a4 = multiplyAdd(input, wa, a4);
+      b4 = multiplyAdd(input, wb, b4);
+      input = v128.load32_splat(x + 20);
+      a5 = multiplyAdd(input, wa, a5);
+      b5 = multiplyAdd(input, wb, b5);
+      x += planeStride;
+      w += PANEL;
+    } while (w != end);
+  }
+  storeTransposed(results, channelStride, a0, a1, a2, a3);
+  storePair(results + 16, channelStride, a4, a5);
+  results += 4 * channelStride;
+  storeTransposed(results, channelStride, b0, b1, b2, b3);
+  storePair(results + 16, channelStride, b4, b5);
+}
+
+function fourPositions(
+  strip: usize,
+  planeStride: usize,
+  panelBytes: usize,
+  weights: usize,
+  bias: usize,
+  taps: usize,
+  tapsEnd: usize,
+  results: usize,
+  channelStride: usize,
+): void {
+  let a0 = v128.load(bias);
+  let b0 = v128.load(bias, 16);
+  let a1 = a0;
+  let a2 = a0;
+  let a3 = a0;
+  let b1 = b0;
+  let b2 = b0;
+  let b3 = b0;
+  for (let tap = taps; tap < tapsEnd; tap += 8) {
+    let x: usize = strip + load<i32>(tap);
+    let w: usize = weights + load<i32>(tap, 4);
+    const end = w + panelBytes;
+    do {
+      const wa = v128.load(w);
+      const wb = v128.load(w, 16);
+      let input = v128.load32_splat(x);
+      a0 = multiplyAdd(input, wa, a0);
+      b0 = multiplyAdd(input, wb, b0);
+      input = v128.load32_splat(x + 4);
+      a1 = multiplyAdd(input, wa, a1);
+      b1 = multiplyAdd(input, wb, b1);
+      input = v128.load32_splat(x + 8);
+      a2 = multiplyAdd(input, wa, a2);
+      b2 = multiplyAdd(input, wb, b2);
+      input = v128.load32_splat(x + 12);
+      a3 = multiplyAdd(input, wa, a3);
+      b3 = multiplyAdd(input, wb, b3);
+      x += planeStride;
+      w += PANEL;
+    } while (w != end);
+  }
+  storeTransposed(results, channelStride, a0, a1, a2, a3);
+  storeTransposed(results + 4 * channelStride, channelStride, b0, b1, b2, b3);
 }
 
 /**
@@ -98,6 +184,16 @@ function storeTransposed(target: usize, stride: usize, p0: v128, p1: v128, p2: v
   const high23 = zipHigh(p2, p3);
   v128.store(target + 2 * stride, joinLow(high01, high23));
   v128.store(target + 3 * stride, joinHigh(high01, high23));
+}
+
+/** Two positions' channels become four channels' positions. */
+function storePair(target: usize, stride: usize, p0: v128, p1: v128): void {
+  const low = zipLow(p0, p1);
+  const high = zipHigh(p0, p1);
+  v128.store64_lane(target, low, 0);
+  v128.store64_lane(target + stride, low, 1);
+  v128.store64_lane(target + 2 * stride, high, 0);
+  v128.store64_lane(target + 3 * stride, high, 1);
 }
 
 /**

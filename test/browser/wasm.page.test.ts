@@ -136,6 +136,14 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
     expect(tiled).toBeGreaterThan(5);
   });
 
+  test('every number of columns is exact', () => {
+    for (let columns = 1; columns <= 30; columns++) {
+      const layer: Layer = { input: [1, 3, 2, columns], outChannels: 16, kernel: [3, 3], options: { padding: 1 } };
+      const data = dataOf(layer, integerTensor, columns);
+      judged(layer, 'exact', runOnWasm(layer, { variant, shared: false, cuts: {} }, data), data);
+    }
+  });
+
   test.each(['leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu'] as const)('%s', (activation) => {
     const layer: Layer = { input: [1, 5, 9, 9], outChannels: 13, kernel: [3, 3], options: { stride: 2, activation } };
     const data = dataOf(layer, floatTensor, 7);
