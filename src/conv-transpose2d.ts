@@ -90,7 +90,7 @@ export class ConvTranspose2d {
       });
     this.#asked = device;
     this.#initial = () => initialState(spec, seed);
-    if (device !== undefined) this.#settle(device, 'the device given');
+    if (device !== undefined) this.#settle(device, 'on the device given');
   }
 
   /** Where the layer runs; undefined until the shared default is known. */
@@ -105,11 +105,19 @@ export class ConvTranspose2d {
    */
   loadStateDict(state: StateDict<HostTensor | GpuTensor>): void {
     this.#checkAlive();
-    if (typeof state !== 'object' || (state as unknown) === null)
-      throw invalid('state', state, 'it must be { weight, bias? }');
+    if (typeof state !== 'object' || (state as unknown) === null || !('weight' in state)) {
+      throw invalid(
+        'state',
+        state,
+        "it must be { weight, bias }, by these names: a model's without the layer's prefix",
+      );
+    }
     const { weight, bias } = state;
     if ((bias !== undefined) !== this.#spec.bias) {
-      throw invalid('bias', bias, this.#spec.bias ? 'the layer has one' : 'the layer was made with bias: false');
+      const rule = this.#spec.bias
+        ? 'the layer has one; without, make it with bias: false'
+        : 'the layer was made with bias: false';
+      throw invalid('bias', bias, rule);
     }
     if (isGpu(weight) || isGpu(bias)) {
       this.#loadGpu(weight, bias);
@@ -226,7 +234,10 @@ export class ConvTranspose2d {
       );
     }
     if (!(backend instanceof GpuLayer)) {
-      throw new ConvTranspose2dError('UNSUPPORTED', "encode records GPU work, and the layer's device is 'cpu'");
+      throw new ConvTranspose2dError(
+        'UNSUPPORTED',
+        "encode records GPU work, and the layer's device is 'cpu': call forward",
+      );
     }
     checkEncoder(encoder);
     this.#draw();
@@ -407,7 +418,7 @@ function mismatchOf(
 }
 
 const isGpu = (tensor: HostTensor | GpuTensor | undefined): tensor is GpuTensor =>
-  typeof tensor === 'object' && (tensor as unknown) !== null && 'buffer' in tensor;
+  typeof tensor === 'object' && (tensor as unknown) !== null && 'buffer' in tensor && !ArrayBuffer.isView(tensor);
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((extent, i) => extent === b[i]);

@@ -15,7 +15,7 @@ export class ConvTranspose2dError extends Error {
   }
 }
 
-/** Of a value, a message shows at most these: letters of a string, elements of an array, arrays within arrays. */
+/** Of a value, a message shows at most these: letters of a string, elements of an array or an object, arrays within arrays. */
 const [LETTERS, ELEMENTS, DEPTH] = [100, 8, 2];
 
 /** A value as a message shows it: short, and never throwing. */
@@ -28,11 +28,21 @@ export function shown(value: unknown, depth: number = DEPTH): string {
       return `[${elements.join(', ')}${value.length > ELEMENTS ? ', …' : ''}]`;
     }
     if (typeof value === 'function') return 'a function';
-    return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
+    if (typeof value !== 'object' || value === null) return String(value);
+    const tag = Object.prototype.toString.call(value);
+    if (ArrayBuffer.isView(value) && 'length' in value)
+      return `${tag.slice('[object '.length, -1)}(${String(value.length)})`;
+    return tag === '[object Object]' ? shownKeys(Object.keys(value)) : tag;
   } catch {
     // A getter of the caller's, or a proxy.
     return 'an object';
   }
+}
+
+/** An object, by what it has; its values are not asked for. */
+function shownKeys(keys: readonly string[]): string {
+  const some = keys.slice(0, ELEMENTS).map((key) => key.slice(0, LETTERS));
+  return some.length === 0 ? '{}' : `{ ${[...some, ...(keys.length > ELEMENTS ? ['…'] : [])].join(', ')} }`;
 }
 
 /** The error of an argument that breaks a rule: names the argument, its value and the rule. */

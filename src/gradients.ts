@@ -110,7 +110,7 @@ export class ConvTranspose2dGradients {
     if (spec.dtype !== 'float32') throw invalid('dtype', spec.dtype, "gradients are recorded of 'float32' alone");
     if (device === undefined || device === 'cpu') throw invalid('device', device, 'it must be a GPUDevice');
     this.#spec = spec;
-    this.#gradients = new GpuGradients(device, spec, capabilitiesOf(device, 'the device given'));
+    this.#gradients = new GpuGradients(device, spec, capabilitiesOf(device, 'on the device given'));
   }
 
   /**

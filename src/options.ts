@@ -39,7 +39,7 @@ export const ACTIVATIONS: readonly Activation[] = [
   'gelu',
   'silu',
 ];
-const DEVICES = "'cpu', a GPUDevice, or left out";
+const DEVICES = "'cpu', a GPUDevice (await requestDevice() gives either), or left out";
 
 const layerOptionNames = [
   'stride',
@@ -57,6 +57,7 @@ const layerOptionNames = [
   'onMismatch',
 ] as const satisfies (keyof ConvTranspose2dOptions)[];
 const constructorNames: readonly string[] = [...layerOptionNames, 'bias', 'dtype', 'seed'];
+const functionNames: readonly string[] = [...layerOptionNames, 'signal', 'output'];
 const callNames: readonly string[] = ['outputSize', 'signal', 'output'] satisfies (keyof Call)[];
 
 function isInteger(value: unknown, least: number): value is number {
@@ -86,35 +87,37 @@ function sides(value: unknown): Spec['padding'] {
     }
     throw invalid('padding', value, `four numbers [top, left, bottom, right] must be integers within ±${LARGEST}`);
   }
-  if (Array.isArray(value) && value.length !== 2) {
-    throw invalid('padding', value, 'it must be one number, [height, width] or [top, left, bottom, right]');
+  if (typeof value === 'string' || (Array.isArray(value) && value.length !== 2)) {
+    const forms = 'it must be one number, [height, width] or [top, left, bottom, right]';
+    const words = "; 'same' and the like: see webgpu-conv-transpose2d/frameworks";
+    throw invalid('padding', value, typeof value === 'string' ? forms + words : forms);
   }
   const [height, width] = pair('padding', value, 0);
   return [height, width, height, width];
 }
 
-function oneOf<const T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+export function oneOf<const T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   const found = allowed.find((choice) => choice === value);
   if (found !== undefined) return found;
   throw invalid(name, value, `it must be one of ${allowed.map((choice) => shown(choice)).join(', ')}`);
 }
 
-function record(name: string, value: unknown): Record<string, unknown> {
+/** A name without what differs between languages and frameworks: output_padding, outputPadding; strides, stride. */
+const bare = (name: string): string => name.replaceAll('_', '').toLowerCase().replace(/s$/, '');
+
+/** Checks that a value is left out, or an object of these names alone. */
+export function optionsOf(value: unknown, known: readonly string[], what = 'options'): Record<string, unknown> {
   if (value === undefined) return {};
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw invalid(name, value, 'it must be an object');
-}
-
-function refuseUnknown(given: Record<string, unknown>, known: readonly string[]): void {
-  for (const name of Object.keys(given)) {
-    if (!known.includes(name)) throw invalid(`option ${shown(name)}`, given[name], `known are ${known.join(', ')}`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(what, value, `it must be an object of any of ${known.join(', ')}`);
   }
-}
-
-/** Checks that a value is an object of these names alone, or left out. */
-export function optionsOf(value: unknown, known: readonly string[], name = 'options'): Record<string, unknown> {
-  const given = record(name, value);
-  refuseUnknown(given, known);
+  const given = value as Record<string, unknown>;
+  for (const name of Object.keys(given)) {
+    if (known.includes(name)) continue;
+    const meant = known.find((other) => bare(other) === bare(name));
+    const question = meant === undefined ? '' : `did you mean ${meant}? `;
+    throw invalid(`option ${shown(name)}`, given[name], `${question}known are ${known.join(', ')}`);
+  }
   return given;
 }
 
@@ -213,8 +216,7 @@ export function resolveOptions(
 
 /** Splits a call's own words off a function's options: `{ …layer options, outputSize, signal, output }`. */
 export function splitCall(options: unknown): { layer: Record<string, unknown>; call: Call } {
-  const { signal, output, ...layer } = record('options', options);
-  refuseUnknown(layer, layerOptionNames);
+  const { signal, output, ...layer } = optionsOf(options, functionNames);
   const call = checkCall({ signal, output });
   return { layer, call };
 }
@@ -253,7 +255,10 @@ export function checkInputShape(spec: Spec, shape: unknown): InputExtents {
   }
   const [channels, height, width] = spec.layout === 'NCHW' ? [a, b, c] : [c, a, b];
   if (channels !== spec.inChannels) {
-    throw invalid('input shape', shape, `${rule} with ${spec.inChannels} channels, and it has ${channels}`);
+    const [other, there] = spec.layout === 'NCHW' ? ['NHWC', c] : ['NCHW', a];
+    const hint = there === spec.inChannels ? `; or is its layout '${other}'?` : '';
+    const has = `${spec.inChannels} channels, as the weight has, and it has ${channels}`;
+    throw invalid('input shape', shape, `${rule} with ${has}${hint}`);
   }
   return { batch: n, batched, height, width };
 }

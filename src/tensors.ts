@@ -22,8 +22,10 @@ export function checkHostTensor(
   shape: readonly number[] | undefined,
   dtype?: DType,
 ): HostTensor {
-  if (typeof tensor !== 'object' || tensor === null) throw invalid(name, tensor, 'it must be a tensor { shape, data }');
-  const t = tensor as { shape?: unknown; data?: unknown; dtype?: unknown };
+  if (typeof tensor !== 'object' || tensor === null || !('shape' in tensor)) {
+    throw invalid(name, tensor, 'it must be a tensor { shape, data }');
+  }
+  const t = tensor as { shape: unknown; data?: unknown; dtype?: unknown };
   const isShape = Array.isArray(t.shape) && t.shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
   if (!isShape) throw invalid(`${name} shape`, t.shape, 'it must be an array of integers of at least 0');
   const given = t.shape as number[];
@@ -51,15 +53,11 @@ export function checkHostTensor(
     throw invalid(`${name} dtype`, t.dtype, `its data is ${held}`);
   }
   if (dtype !== undefined && held !== dtype) {
-    throw invalid(`${name} dtype`, held, `it must be the layer's, '${dtype}'`);
+    throw invalid(`${name} dtype`, held, `it must be '${dtype}', as the layer's and its weight's`);
   }
   const { length } = data as HostData;
   if (length !== elementCount(given)) {
-    throw invalid(
-      `${name} data`,
-      data,
-      `shape ${shown(given)} takes ${elementCount(given)} elements, and it has ${length}`,
-    );
+    throw invalid(`${name} data`, data, `shape ${shown(given)} takes ${elementCount(given)} elements`);
   }
   return tensor as HostTensor;
 }

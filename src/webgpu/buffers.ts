@@ -192,7 +192,9 @@ export function checkGpuTensor(
   if (held !== 'float32' && held !== 'float16') {
     throw invalid(`${name} dtype`, held, "it must be 'float32', 'float16' or left out");
   }
-  if (dtype !== undefined && held !== dtype) throw invalid(`${name} dtype`, held, `it must be the layer's, '${dtype}'`);
+  if (dtype !== undefined && held !== dtype) {
+    throw invalid(`${name} dtype`, held, `it must be '${dtype}', as the layer's and its weight's`);
+  }
   const { buffer } = t;
   if (typeof buffer !== 'object' || buffer === null || !('size' in buffer) || !('usage' in buffer)) {
     throw invalid(`${name} buffer`, buffer, 'it must be a GPUBuffer');

@@ -1,5 +1,6 @@
 /** Asking for a device, and the one that layers share. */
 import { ConvTranspose2dError } from '../errors.ts';
+import { oneOf, optionsOf } from '../options.ts';
 import type { Limits, Capabilities } from '../plan.ts';
 import type { Device } from '../types.ts';
 import { lossBehind, lossOf, watch } from './scopes.ts';
@@ -25,6 +26,9 @@ const LIMITS = [
   'maxComputeWorkgroupSizeX',
 ] as const;
 
+const NO_WEBGPU =
+  "there is no navigator.gpu: pages have it in browsers with WebGPU, from https: or localhost; Node has it by npm's webgpu";
+
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bcpu\b/i;
 
 function isSoftware(info: GPUAdapterInfo | undefined): boolean {
@@ -39,21 +43,23 @@ const named = (info: GPUAdapterInfo): string =>
 /**
  * The best device there is: a hardware GPU with the limits and features that the kernels gain from, else 'cpu' with the
  * reason reported.
- * @throws ConvTranspose2dError UNSUPPORTED, with `fallback: 'throw'`
+ * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED with `fallback: 'throw'`
  */
 export async function requestDevice(options: RequestDeviceOptions = {}): Promise<Device> {
+  const { fallback = 'cpu' } = optionsOf(options, ['fallback', 'allowSoftware', 'powerPreference', 'onFallback']);
+  oneOf('fallback', fallback, ['cpu', 'throw']);
   const fall = (reason: string): 'cpu' => {
-    if (options.fallback === 'throw') throw new ConvTranspose2dError('UNSUPPORTED', reason);
+    if (fallback === 'throw') throw new ConvTranspose2dError('UNSUPPORTED', reason);
     options.onFallback?.(reason);
     return 'cpu';
   };
   // Older browsers and Node have no navigator.gpu, whatever the types say.
   const gpu = (globalThis.navigator as Partial<Navigator> | undefined)?.gpu;
-  if (gpu === undefined) return fall('this environment has no WebGPU');
+  if (gpu === undefined) return fall(NO_WEBGPU);
   try {
     const { powerPreference } = options;
     const adapter = await gpu.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
-    if (adapter === null) return fall('there is no WebGPU adapter');
+    if (adapter === null) return fall('WebGPU has no adapter: no GPU that it supports, or it is switched off');
     if (options.allowSoftware !== true && isSoftware(adapter.info)) {
       return fall(
         `the only WebGPU adapter is emulated in software (${named(adapter.info)}), and slower than the CPU path`,

@@ -23,7 +23,11 @@ test.each<[string, unknown, string]>([
   ['an array of itself', cyclic, '[1, [1, […]]]'],
   ['a proxy that was revoked', revoked.proxy, 'an object'],
   ['a getter that throws', throwing, 'an object'],
-  ['an object', {}, '[object Object]'],
+  ['an object', { shape: [1], data: 0 }, '{ shape, data }'],
+  ['an empty object', {}, '{}'],
+  ['a large object', Object.fromEntries(Array.from('abcdefghi', (key) => [key, 1])), '{ a, b, c, d, e, f, g, h, … }'],
+  ['a typed array', new Float32Array(5), 'Float32Array(5)'],
+  ['what is none of these', new Map(), '[object Map]'],
   ['a function', shown, 'a function'],
 ])('%s', (_, value, expected) => {
   expect(shown(value)).toBe(expected);

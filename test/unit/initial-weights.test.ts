@@ -110,7 +110,9 @@ describe('bilinearWeight', () => {
 
   test('groups that do not divide the channels are refused, and options that there are not', () => {
     expect(() => bilinearWeight(6, 4, { groups: 4 })).toThrow(/^groups is 4; .*6/);
-    expect(() => bilinearWeight(6, 4, { group: 2 } as object)).toThrow(/^option 'group' is 2; known are groups/);
+    expect(() => bilinearWeight(6, 4, { group: 2 } as object)).toThrow(
+      /^option 'group' is 2; did you mean groups\? known are groups/,
+    );
     expect(() => bilinearWeight(6, 4, null as never)).toThrow(/^options is null/);
     expect(() => icnrWeight(6, 4, 4, undefined as never)).toThrow(/^stride is undefined/);
   });
