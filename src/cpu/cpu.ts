@@ -9,6 +9,8 @@ const IDLE = 1000;
 /** Milliseconds of work that are worth a worker with a memory of its own, and another thread over a shared one. */
 const SMALL = 3;
 const SHARE = 1;
+/** Milliseconds of work that the calling thread takes on itself beside workers, in slices. */
+const OWN = 3 * SLICE;
 /** What a core does in a millisecond, about: operations, and bytes of tensors read or written. */
 const FLOPS = 2e7;
 const BYTES = 4e6;
@@ -29,7 +31,7 @@ export interface CpuSettings {
 export class Cpu {
   readonly settings: CpuSettings;
   #local: LocalEngine | undefined;
-  #worker: Promise<Engine> | undefined;
+  #background: Promise<Engine> | undefined;
   #layers = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
@@ -57,40 +59,46 @@ export class Cpu {
   dispose(): void {
     this.#local?.dispose();
     this.#local = undefined;
-    void this.#worker?.then((engine) => {
+    void this.#background?.then((engine) => {
       engine.dispose();
     });
-    this.#worker = undefined;
+    this.#background = undefined;
   }
 
-  /** Who should compute a call. The calling thread has no more to do than its event loop may wait for. */
+  /** Who should compute a call. The calling thread takes part in short ones; in long ones it has its turns alone. */
   crewFor(flops: number, bytes: number): Crew {
     const { workers, shared, threads } = this.settings;
     const work = flops / FLOPS + bytes / BYTES;
     if (!workers || (!shared && work < SMALL)) return { workers: 0, caller: true };
     if (!shared) return { workers: 1, caller: false };
     const hands = Math.max(1, Math.min(threads, Math.floor(work / SHARE)));
-    return work / hands > SLICE ? { workers: hands, caller: false } : { workers: hands - 1, caller: true };
+    return work / hands > OWN ? { workers: hands, caller: false } : { workers: hands - 1, caller: true };
   }
 
   /** The engine for a call by that crew; undefined without WebAssembly SIMD. */
   async engineFor(crew: Crew): Promise<Engine | undefined> {
-    const { variant, shared } = this.settings;
+    const { variant } = this.settings;
     if (variant === undefined) return undefined;
-    if (crew.workers > 0 && !shared) {
-      const asked = (this.#worker ??= WorkerEngine.open(variant).catch(() => this.#localEngine(variant)));
-      const engine = await asked;
-      if (!engine.dead) return engine;
-      if (this.#worker === asked) this.#worker = undefined;
-      return this.engineFor(crew);
-    }
-    return this.#localEngine(variant);
+    if (crew.workers === 0) return this.#localEngine(variant);
+    const asked = (this.#background ??= this.#open(variant));
+    const engine = await asked;
+    if (!engine.dead) return engine;
+    if (this.#background === asked) this.#background = undefined;
+    return this.engineFor(crew);
   }
 
+  /** Where calls that nobody helps with run: browsers copy to and from memory that is not shared faster. */
   #localEngine(variant: WasmVariant): LocalEngine {
-    const { workers, shared, threads } = this.settings;
-    if (this.#local?.dead === true) this.#local = undefined;
-    return (this.#local ??= workers && shared ? new ThreadsEngine(variant, threads) : new LocalEngine(variant));
+    return (this.#local ??= new LocalEngine(variant));
+  }
+
+  async #open(variant: WasmVariant): Promise<Engine> {
+    const { shared, threads } = this.settings;
+    try {
+      return shared ? new ThreadsEngine(variant, threads) : await WorkerEngine.open(variant);
+    } catch {
+      return this.#localEngine(variant);
+    }
   }
 }
 

@@ -40,6 +40,8 @@ export interface CallMemory {
   readonly plan: WasmPlan;
   /** Of the calling thread, then of each worker: they differ in `work`. */
   readonly addresses: readonly [WasmAddresses, ...WasmAddresses[]];
+  /** Where the output will be copied to, if that is new: its pages are not there before they are written to. */
+  readonly fresh: WasmData | undefined;
   /** Workers may still use it until this has settled. */
   idle: Promise<unknown> | undefined;
 }
@@ -99,7 +101,7 @@ export class LocalEngine implements Engine {
     stop.throwIfAborted();
     const { input, outputElements } = task;
     const output = task.output ?? newData(input, outputElements);
-    const call = this.#begin(task);
+    const call = this.#begin(task, output);
     try {
       await inSlices(this.#copyIn(call.addresses[0].input, input), stop);
       await this.compute(call, task, stop);
@@ -119,7 +121,7 @@ export class LocalEngine implements Engine {
     return inSlices(this.#run(call), stop);
   }
 
-  #begin({ plan, weights, input, outputElements, crew }: Task): CallMemory {
+  #begin({ plan, weights, input, output: given, outputElements, crew }: Task, result: WasmData): CallMemory {
     // One block, so that calls of one size find the same one again.
     const inputBytes = aligned(input.length * 4 + ALIGNMENT);
     const outputBytes = aligned(outputElements * 4 + ALIGNMENT);
@@ -131,7 +133,7 @@ export class LocalEngine implements Engine {
       ...first,
       work: first.work + (worker + 1) * workBytes,
     }));
-    return { plan, addresses: [first, ...others], idle: undefined };
+    return { plan, addresses: [first, ...others], fresh: given ? undefined : result, idle: undefined };
   }
 
   *#copyIn(address: number, data: WasmData): Generator<void, void> {

@@ -14,7 +14,7 @@ import { inSlices } from './slices.ts';
 import { planWasm, type WasmPlan } from './wasm-plan.ts';
 
 /** Jobs for each of several threads, so that they end together. */
-const JOBS = 6;
+const JOBS = 12;
 
 export class CpuLayer {
   readonly device = 'cpu';

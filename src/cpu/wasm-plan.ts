@@ -289,7 +289,7 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   let outerTile = outer.extent;
   while (outerTile > 1 && !fits(outerTile, innerTile)) outerTile--;
   const wanted = Math.ceil(minimumJobs / Math.max(1, batch * groups * innerTiles));
-  const rowsWanted = panels < wanted ? Math.min(wanted, outer.extent) : 1;
+  const rowsWanted = Math.min(Math.ceil(wanted / panels), outer.extent);
   outerTile = Math.ceil(outer.extent / Math.max(Math.ceil(outer.extent / outerTile), rowsWanted));
   const outerTiles = Math.ceil(outer.extent / outerTile);
   const multiplications = outerTile * innerTile * perPosition * panels;

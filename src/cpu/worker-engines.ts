@@ -8,6 +8,9 @@ import type { WasmVariant } from './wasm-module.ts';
 
 const binaries = { simd, relaxedSimd };
 
+/** Bytes of a system's page, or of a part of one. */
+const PAGE = 4096;
+
 /** Workers over a memory that the page shares with them: it copies tensors in and out, and they run the jobs, or both do. */
 export class ThreadsEngine extends LocalEngine {
   readonly #count: number;
@@ -59,6 +62,7 @@ export class ThreadsEngine extends LocalEngine {
     };
     stop.addEventListener('abort', giveUp);
     replies.catch(giveUp);
+    if (call.fresh) await inSlices(touchPages(call.fresh), stop);
     if (caller) await inSlices(takePartAndFinish(board, this.runner.start(plan, own)), stop);
     if (!caller || this.dead) await orAborted(replies, stop);
     // Not from the replies: they come no sooner than the event loop has a turn, and calls may follow one another without.
@@ -131,6 +135,16 @@ export class WorkerEngine implements Engine {
     if (task.output === undefined) return result;
     await inSlices(copy(result, task.output), stop);
     return task.output;
+  }
+}
+
+/** Has the system give memory to a new array while workers compute what will be copied there: that takes as long as cheap layers. */
+function* touchPages(data: WasmData): Generator<void, void> {
+  const step = PAGE / data.BYTES_PER_ELEMENT;
+  for (let first = 0; first < data.length; first += CHUNK) {
+    const end = Math.min(first + CHUNK, data.length);
+    for (let i = first; i < end; i += step) data[i] = 0;
+    yield;
   }
 }
 

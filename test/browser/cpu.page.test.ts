@@ -156,6 +156,14 @@ describe.each(Object.entries(ways))('%s', (_, settings) => {
   });
 });
 
+test('small work stays on the calling thread, which helps with more, and not with what is long', () => {
+  const cpu = new Cpu({ variant: 'relaxed-simd', workers: true, shared: true, threads: 2 });
+  expect(cpu.crewFor(2e7, 2e6)).toEqual({ workers: 0, caller: true });
+  expect(cpu.crewFor(5e7, 2e6)).toEqual({ workers: 1, caller: true });
+  expect(cpu.crewFor(1e9, 2e6)).toEqual({ workers: 1, caller: true });
+  expect(cpu.crewFor(1e10, 2e6)).toEqual({ workers: 2, caller: false });
+});
+
 test('threads and one thread give the same numbers, bit by bit', async () => {
   const layer: Layer = {
     input: floatTensor([2, 40, 37, 41], 1),
