@@ -1,4 +1,4 @@
-/** A layer that learns to double the size of pictures, from patches of one. Its weights never leave the GPU. */
+/** A layer that learns to enlarge pictures, from patches of one: twice, unless told. Its weights never leave the GPU. */
 import {
   bilinearWeight,
   ConvTranspose2d,
@@ -9,7 +9,7 @@ import {
 } from 'webgpu-conv-transpose2d';
 
 const KERNEL = 8;
-const LAYER = { stride: 2, padding: 3 } as const;
+const LAYER = { stride: 2, padding: 3 };
 
 // #region passes
 const PASSES = /* wgsl */ `
@@ -57,11 +57,13 @@ export class SuperResolution {
   readonly #pipelines: Record<'loss' | 'adam', GPUComputePipeline>;
   #steps = 0;
 
-  constructor(device: GPUDevice) {
+  /** Starts from a weight (1, 1, K, K). */
+  constructor(device: GPUDevice, start: HostTensor = startingWeight(), options: typeof LAYER = LAYER) {
     this.#device = device;
-    this.layer = new ConvTranspose2d(1, 1, KERNEL, { ...LAYER, bias: false, device });
-    this.#gradients = new ConvTranspose2dGradients(1, 1, KERNEL, { ...LAYER, device });
-    this.#weight = upload(device, startingWeight());
+    const [, , kernel = KERNEL] = start.shape;
+    this.layer = new ConvTranspose2d(1, 1, kernel, { ...options, bias: false, device });
+    this.#gradients = new ConvTranspose2dGradients(1, 1, kernel, { ...options, device });
+    this.#weight = upload(device, start);
     this.layer.loadStateDict({ weight: this.#weight });
     const bytes = this.#weight.buffer.size;
     this.#moments = device.createBuffer({ size: 2 * bytes, usage: GPUBufferUsage.STORAGE });
@@ -70,6 +72,11 @@ export class SuperResolution {
     const pipeline = (entryPoint: 'loss' | 'adam'): GPUComputePipeline =>
       device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint } });
     this.#pipelines = { loss: pipeline('loss'), adam: pipeline('adam') };
+  }
+
+  /** Compiles, without blocking, what patches of that shape need. */
+  async prepare(smallShape: readonly number[]): Promise<void> {
+    await Promise.all([this.layer.prepare(smallShape), this.#gradients.prepare(smallShape)]);
   }
 
   /** One step of learning: small patches (N, 1, H, W) and the large ones that should come of them. Nothing is read back. */
@@ -85,13 +92,14 @@ export class SuperResolution {
     const gradOutput = { shape: large.shape, buffer: this.#buffer(4 * count) };
     this.#pass(encoder, 'loss', [output.buffer, large.buffer, gradOutput.buffer], count);
     const operands = { gradOutput, input: small, weight: this.#weight };
-    const { gradInput, gradWeight, gradBias } = this.#gradients.encodeBackward(encoder, operands);
+    const wanted = { gradInput: null, gradBias: null };
+    const { gradWeight } = this.#gradients.encodeBackward(encoder, operands, wanted);
     const { buffer } = this.#weight;
-    this.#pass(encoder, 'adam', [gradWeight.buffer, undefined, buffer, this.#moments], KERNEL * KERNEL);
+    this.#pass(encoder, 'adam', [gradWeight.buffer, undefined, buffer, this.#moments], buffer.size / 4);
     device.queue.submit([encoder.finish()]);
     // The layer packs the new weights on the GPU.
     this.layer.loadStateDict({ weight: this.#weight });
-    for (const made of [output, gradOutput, gradInput, gradWeight, gradBias]) made.buffer.destroy();
+    for (const made of [output, gradOutput, gradWeight]) made.buffer.destroy();
   }
   // #endregion step
 

@@ -40,6 +40,7 @@ export class CompareView {
   #view: View | undefined;
   #fitted = true;
   #split = 0.5;
+  #names: readonly [before: string, after: string] = ['Before', 'After'];
   #drawing = false;
   readonly #fingers = new Map<number, readonly [number, number]>();
 
@@ -81,6 +82,17 @@ export class CompareView {
     this.#after = after;
     if (keep) this.#setView(view);
     else this.fit();
+  }
+
+  /** Says what is left and right of the divider. */
+  name(before: string, after: string): void {
+    this.#names = [before, after];
+    find('.tag-before', HTMLElement, this.#root).textContent = before;
+    find('.tag-after', HTMLElement, this.#root).textContent = after;
+    const [left, right] = [before.toLowerCase(), after.toLowerCase()];
+    this.#divider.ariaLabel = `Divider between ${left} and ${right}`;
+    this.#root.ariaLabel = `Picture, ${left} and ${right}`;
+    this.#moveDivider(this.#split);
   }
 
   /** Draws again, soon; many calls make one drawing. */
@@ -189,7 +201,8 @@ export class CompareView {
     const percent = Math.round(100 * this.#split);
     this.#root.style.setProperty('--split', `${100 * this.#split}%`);
     this.#divider.setAttribute('aria-valuenow', String(percent));
-    this.#divider.setAttribute('aria-valuetext', `${percent} % before, ${100 - percent} % after`);
+    const [before, after] = this.#names.map((name) => name.toLowerCase());
+    this.#divider.setAttribute('aria-valuetext', `${percent} % ${before}, ${100 - percent} % ${after}`);
     this.redraw();
   }
 

@@ -1,12 +1,12 @@
 import { find } from '../page.ts';
-import { KERNELS, type KernelId, type UpsampleLayer } from './kernels.ts';
+import { KERNELS, LEARNED, type KernelChoice, type UpsampleLayer } from './kernels.ts';
 import { context2d } from './result.ts';
 import type { Size } from './view-transform.ts';
 
 /** Says in words, as a picture and in code what the layer does. */
-export function explain(root: HTMLElement, id: KernelId, layer: UpsampleLayer, input: Size): void {
+export function explain(root: HTMLElement, id: KernelChoice, layer: UpsampleLayer, input: Size): void {
   const { kernel, stride, crop, halo } = layer;
-  const { about, source } = KERNELS[id];
+  const { about, source } = id === 'learned' ? LEARNED : KERNELS[id];
   const overlap =
     kernel > stride ? 'so they overlap, and where they do, they are added' : 'so they touch and never overlap';
   const cut = crop === 1 ? 'One row or column is' : `${crop} rows or columns are`;
@@ -33,7 +33,12 @@ const times = (count: number): string => ['', 'once', 'twice', 'three times'][co
 const isNegative = ({ weight }: UpsampleLayer): boolean =>
   Array.prototype.some.call(weight.data, (value: number) => value < 0);
 
-function code(id: KernelId, { kernel, stride, crop }: UpsampleLayer, { width, height }: Size, source: string): string {
+function code(
+  id: KernelChoice,
+  { kernel, stride, crop }: UpsampleLayer,
+  { width, height }: Size,
+  source: string,
+): string {
   const weight = id === 'bilinear' ? `bilinearWeight(3, ${kernel})` : `{ shape: [3, 1, ${kernel}, ${kernel}], data }`;
   const padding = crop === 0 ? '' : ` padding: ${crop},`;
   const origin = id === 'bilinear' ? '' : `// data: ${source}\n`;

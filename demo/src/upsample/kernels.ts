@@ -8,6 +8,10 @@ export type Scale = (typeof SCALES)[number];
 export const KERNEL_IDS = ['nearest', 'bilinear', 'bicubic', 'lanczos'] as const;
 export type KernelId = (typeof KERNEL_IDS)[number];
 
+/** What a visitor can choose: a kernel that is known, or one that is learned from a picture. */
+export const KERNEL_CHOICES = [...KERNEL_IDS, 'learned'] as const;
+export type KernelChoice = (typeof KERNEL_CHOICES)[number];
+
 export interface Kernel {
   readonly name: string;
   /** For someone who has never heard its name. */
@@ -19,6 +23,12 @@ export interface Kernel {
   /** Where its numbers come from. */
   readonly source: string;
 }
+
+/** What a visitor is told of a kernel that is learned. */
+export const LEARNED: Pick<Kernel, 'about' | 'source'> = {
+  about: 'Its weights are not a formula’s: they are learned from a picture.',
+  source: 'learned, as in examples/super-resolution.ts',
+};
 
 const sinc = (x: number): number => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x));
 
@@ -94,6 +104,24 @@ export function layerOf(id: KernelId, scale: Scale): UpsampleLayer {
   };
 }
 
+/** Where learning starts: bilinear, in the middle of a kernel as large as bicubic's. */
+export function layerToLearn(scale: Scale): UpsampleLayer {
+  const layer = layerOf('bicubic', scale);
+  const tent = layerOf('bilinear', scale);
+  const margin = (layer.kernel - tent.kernel) / 2;
+  const plane = new Float32Array(layer.kernel ** 2);
+  for (let row = 0; row < tent.kernel; row++) {
+    const line = Array.from({ length: tent.kernel }, (_, i) => Number(tent.weight.data[row * tent.kernel + i]));
+    plane.set(line, (row + margin) * layer.kernel + margin);
+  }
+  return withPlane(layer, plane);
+}
+
+/** The same layer with other weights: a plane of kernel × kernel. */
+export function withPlane(layer: UpsampleLayer, plane: ArrayLike<number>): UpsampleLayer {
+  return { ...layer, weight: forEveryColour(plane, layer.kernel) };
+}
+
 /** Weights along one axis. Those that meet in one output add up to one, so that a flat picture stays flat. */
 function taps(id: KernelId, scale: Scale, kernel: number): number[] {
   const raw = Array.from({ length: kernel }, (_, k) => KERNELS[id].profile(Math.abs(k - (kernel - 1) / 2) / scale));
@@ -105,9 +133,13 @@ function taps(id: KernelId, scale: Scale, kernel: number): number[] {
 
 function separable(axis: readonly number[]): HostTensor {
   const plane = axis.flatMap((vertical) => axis.map((horizontal) => vertical * horizontal));
+  return forEveryColour(plane, axis.length);
+}
+
+function forEveryColour(plane: ArrayLike<number>, kernel: number): HostTensor {
   const data = new Float32Array(CHANNELS * plane.length);
   for (let channel = 0; channel < CHANNELS; channel++) data.set(plane, channel * plane.length);
-  return { shape: [CHANNELS, 1, axis.length, axis.length], data };
+  return { shape: [CHANNELS, 1, kernel, kernel], data };
 }
 
 const UNIT_ROUNDOFF = 2 ** -24;

@@ -41,9 +41,9 @@ export async function pictureOf(video: HTMLVideoElement): Promise<Blob> {
   return blob;
 }
 
-/** The size at which a picture is enlarged: its own, or less where the result would not fit in a page. */
-export function workingSize({ width, height }: Size, scale: number): Size {
-  const shrink = Math.min(1, Math.sqrt(MAX_RESULT_PIXELS / (width * height * scale * scale)));
+/** The size at which a picture is enlarged: its own, or less where so many results would not fit in a page. */
+export function workingSize({ width, height }: Size, scale: number, results = 1): Size {
+  const shrink = Math.min(1, Math.sqrt(MAX_RESULT_PIXELS / (results * width * height * scale * scale)));
   return { width: Math.max(1, Math.floor(width * shrink)), height: Math.max(1, Math.floor(height * shrink)) };
 }
 

@@ -1,12 +1,12 @@
 import { readDevice, type DeviceChoice } from '../device.ts';
 import { readChoice, readInteger } from '../view.ts';
-import { KERNEL_IDS, SCALES, type KernelId, type Scale } from './kernels.ts';
+import { KERNEL_CHOICES, SCALES, type KernelChoice, type Scale } from './kernels.ts';
 
 /** What of the view is kept in the address. */
 export interface Settings {
   readonly device: DeviceChoice;
   readonly scale: Scale;
-  readonly kernel: KernelId;
+  readonly kernel: KernelChoice;
 }
 
 const DEFAULT_SCALE = 3;
@@ -18,7 +18,7 @@ export function readSettings(params: URLSearchParams): Settings {
   return {
     device: readDevice(params),
     scale: SCALES.find((each) => each === scale) ?? DEFAULT_SCALE,
-    kernel: readChoice(params, 'kernel', KERNEL_IDS, DEFAULT_KERNEL),
+    kernel: readChoice(params, 'kernel', KERNEL_CHOICES, DEFAULT_KERNEL),
   };
 }
 

@@ -4,8 +4,10 @@ import { find, onClick } from '../page.ts';
 import { saveAs } from '../save.ts';
 import type { ViewContext } from '../view.ts';
 import { CompareView } from './compare-view.ts';
+import { enlarge } from './enlarge.ts';
 import { explain } from './explain.ts';
-import { KERNEL_IDS, layerOf, roundingBound, SCALES, type UpsampleLayer } from './kernels.ts';
+import { KERNEL_CHOICES, layerOf, roundingBound, SCALES, type UpsampleLayer } from './kernels.ts';
+import { LearningPanel, type Source } from './learning/panel.ts';
 import { enlargeLive } from './live.ts';
 import { Before, pictureOf, readPicture, workingSize, type Picture } from './picture.ts';
 import { watchPictures, type Given } from './picture-input.ts';
@@ -13,10 +15,14 @@ import { Report } from './report.ts';
 import { Result } from './result.ts';
 import { SampleCheck } from './sample-check.ts';
 import { readSettings, writeSettings, type Settings } from './settings.ts';
-import { Upsampler } from './upsample.ts';
+import { watchToolbar } from './toolbar.ts';
 import { openCamera, openFilm, type Playing } from './video.ts';
 import './view.css';
 import markup from './view.html?raw';
+
+/** What is left and right of the divider. */
+const BEFORE_AND_AFTER: [string, string] = ['Before', 'After'];
+const RIVALS: [string, string] = ['Bilinear', 'Learned'];
 
 export async function mount(root: HTMLElement, params: URLSearchParams, context: ViewContext): Promise<void> {
   root.innerHTML = markup;
@@ -31,13 +37,16 @@ class UpsampleView {
   readonly #context: ViewContext;
   readonly #compare: CompareView;
   readonly #report: Report;
+  readonly #learning: LearningPanel;
   readonly #sample: Given;
   #settings: Settings;
   #given: Given;
   #picture: Picture | undefined;
   /** In place of the picture, while it is there. */
   #playing: Playing | undefined;
-  #result: Result | undefined;
+  /** The picture at the size at which it is enlarged. */
+  #before: Promise<Before> | undefined;
+  #results: Result[] = [];
   /** What the viewer shows at the moment, at whatever scale. */
   #shown: Picture | Playing | undefined;
   #running = new AbortController();
@@ -50,8 +59,13 @@ class UpsampleView {
     this.#given = sample;
     this.#compare = new CompareView(find('.viewer', HTMLElement, root), context.signal);
     this.#report = new Report(root);
+    this.#learning = new LearningPanel(
+      root,
+      () => this.#source(),
+      () => void this.#run(),
+    );
     this.#watchSettings();
-    this.#watchToolbar();
+    watchToolbar(root, this.#compare);
     watchPictures(
       root,
       context.signal,
@@ -117,8 +131,10 @@ class UpsampleView {
     const { device: choice, scale, kernel } = this.#settings;
     if (this.#context.signal.aborted) return;
     this.#report.started();
+    if (kernel === 'learned') this.#learning.show(scale, this.#playing ? undefined : this.#given);
+    else this.#learning.hide();
     try {
-      const layer = layerOf(kernel, scale);
+      const layer = kernel === 'learned' ? this.#learning.layer(scale) : layerOf(kernel, scale);
       const opening = this.#context.devices.open(choice);
       if (this.#playing) await this.#enlargeLive(this.#playing, layer, await opening, signal);
       else if (this.#picture) await this.#enlarge(this.#picture, layer, opening, signal);
@@ -138,45 +154,45 @@ class UpsampleView {
     opening: Promise<OpenDevice>,
     signal: AbortSignal,
   ): Promise<void> {
-    const before = await Before.of(picture.source, workingSize(picture, layer.stride), layer.stride);
+    const scale = layer.stride;
+    // A kernel that was learned is shown beside the one that it started from.
+    const isRival = this.#settings.kernel === 'learned' && this.#learning.isLearned(scale);
+    const count = isRival ? 2 : 1;
+    this.#before = Before.of(picture.source, workingSize(picture, scale, count), scale);
+    const before = await this.#before;
     signal.throwIfAborted();
-    const result = this.#show(picture, before, layer);
+    const result = new Result(scale * before.width, scale * before.height);
+    const rival = isRival ? new Result(result.width, result.height) : undefined;
+    this.#show(picture, before, result, rival);
+    explain(this.#root, this.#settings.kernel, layer, before);
     const opened = await opening;
     signal.throwIfAborted();
     this.#report.device(opened);
     const check = new SampleCheck(before.pixels, layer);
-    const upsampler = new Upsampler(layer, opened.device);
-    let milliseconds = 0;
-    let strips = 0;
-    try {
-      for await (const finished of upsampler.run(before.pixels, signal)) {
-        milliseconds += finished.milliseconds;
-        strips = finished.count;
-        await check.compare(finished.output, finished.strip.start * layer.stride);
-        await result.add(finished.output);
-        signal.throwIfAborted();
-        this.#report.progress((finished.index + 1) / finished.count);
-        this.#compare.redraw();
-      }
-    } finally {
-      upsampler.destroy();
+    let done = 0;
+    const onProgress = (part: number): void => {
+      this.#report.progress((done + part) / count);
+      this.#compare.redraw();
+    };
+    const job = { device: opened.device, signal, onProgress };
+    if (rival) {
+      await enlarge(before.pixels, rival, { ...job, layer: layerOf('bilinear', scale) });
+      done++;
     }
-    this.#report.finished({ opened, milliseconds, strips, check, bound: roundingBound(layer), result });
+    const spent = await enlarge(before.pixels, result, { ...job, layer, check });
+    this.#report.finished({ opened, ...spent, check, bound: roundingBound(layer), result });
   }
 
-  /** Puts the picture beside its enlargement, which is still to come. */
-  #show(picture: Picture, before: Before, layer: UpsampleLayer): Result {
-    const scale = layer.stride;
-    const result = new Result(scale * before.width, scale * before.height);
-    this.#result?.close();
-    this.#result = result;
+  /** Puts the picture, or its enlargement by another kernel, beside the enlargement; those are still to come. */
+  #show(picture: Picture, before: Before, result: Result, rival: Result | undefined): void {
+    this.#closeResults();
+    this.#results = rival ? [result, rival] : [result];
     const isNew = picture !== this.#shown;
     this.#shown = picture;
-    this.#compare.show(result, before, result, !isNew);
-    if (isNew && this.#given === this.#sample) this.#compare.closeUp(scale);
+    this.#compare.name(...(rival ? RIVALS : BEFORE_AND_AFTER));
+    this.#compare.show(result, rival ?? before, result, !isNew);
+    if (isNew && this.#given === this.#sample) this.#compare.closeUp(result.width / before.width);
     this.#report.sizes(picture, before, result, 'the result would not fit in a page');
-    explain(this.#root, this.#settings.kernel, layer, before);
-    return result;
   }
 
   async #enlargeLive(playing: Playing, layer: UpsampleLayer, opened: OpenDevice, signal: AbortSignal): Promise<void> {
@@ -188,6 +204,7 @@ class UpsampleView {
         const { videoWidth: width, videoHeight: height } = playing.video;
         this.#report.sizes({ width, height }, before, after, 'so are all frames, that there be many in a second');
         explain(this.#root, this.#settings.kernel, layer, before);
+        this.#compare.name(...BEFORE_AND_AFTER);
       }
       this.#compare.show(after, before, after, !first || this.#shown === playing);
       this.#shown = playing;
@@ -207,7 +224,27 @@ class UpsampleView {
     this.#running.abort();
     this.#playing?.close();
     this.#picture?.source.close();
-    this.#result?.close();
+    this.#learning.cancel();
+    this.#closeResults();
+  }
+
+  #closeResults(): void {
+    for (const result of this.#results) result.close();
+    this.#results = [];
+  }
+
+  /** What a kernel can be learned from now. */
+  #source(): Source | undefined {
+    if (this.#playing) return undefined;
+    const { device, scale } = this.#settings;
+    return (
+      this.#before && {
+        given: this.#given,
+        pixels: this.#before.then(({ pixels }) => pixels),
+        scale,
+        device: this.#context.devices.open(device),
+      }
+    );
   }
 
   #watchSettings(): void {
@@ -219,7 +256,7 @@ class UpsampleView {
       if (!(target instanceof HTMLInputElement)) return;
       const { name, value } = target;
       const scale = SCALES.find((each) => name === 'scale' && value === String(each));
-      const kernel = KERNEL_IDS.find((each) => name === 'kernel' && value === each);
+      const kernel = KERNEL_CHOICES.find((each) => name === 'kernel' && value === each);
       const device = DEVICE_CHOICES.find((each) => name === 'device' && value === each);
       if (scale) this.#change({ scale });
       if (kernel) this.#change({ kernel });
@@ -228,6 +265,7 @@ class UpsampleView {
     const on = (selector: string, action: () => void): void => {
       onClick(selector, this.#root, action);
     };
+    on('.save', () => void this.#save());
     on('.sample', () => void this.openSample());
     on('.camera', () => void this.#play(openCamera));
     on('.keep', () => void this.#keep());
@@ -251,27 +289,13 @@ class UpsampleView {
     }
   }
 
-  #watchToolbar(): void {
-    const compare = this.#compare;
-    const zoom = find('.zoom', HTMLOutputElement, this.#root);
-    compare.onZoom = (factor) => {
-      zoom.value = `${Math.round(100 * factor)} %`;
-    };
-    const actions = { in: 'zoomIn', out: 'zoomOut', fit: 'fit', actual: 'actualSize' } as const;
-    for (const [name, action] of Object.entries(actions)) {
-      onClick(`[data-zoom=${name}]`, this.#root, () => {
-        compare[action]();
-      });
-    }
-    onClick('.save', this.#root, () => void this.#save());
-  }
-
   async #save(): Promise<void> {
-    if (!this.#result || !this.#picture) return;
+    const [result] = this.#results;
+    if (!result || !this.#picture) return;
     try {
       const { kernel, scale } = this.#settings;
       const name = `${this.#picture.name.replace(/\.\w+$/, '')}-${kernel}-${scale}x.png`;
-      saveAs(await this.#result.toPng(), name);
+      saveAs(await result.toPng(), name);
     } catch (error) {
       this.#report.problem(error);
     }
