@@ -74,7 +74,7 @@ async function watchProgress(): Promise<void> {
     new MutationObserver(() => {
       const { value } = document.querySelector<HTMLProgressElement>('.learning progress')!;
       const { points } = document.querySelector<SVGPolylineElement>('.curve polyline.from-held')!;
-      if (seen.at(-1)?.part !== value) seen.push({ part: value, points: points.numberOfItems });
+      if (seen[seen.length - 1]?.part !== value) seen.push({ part: value, points: points.numberOfItems });
     }).observe(document.querySelector('.learning')!, { attributes: true, subtree: true });
   });
 }
@@ -93,9 +93,7 @@ test.each([
   expect(new URL(page.url()).searchParams.get('kernel')).toBe('learned');
   expect(await text('.learn-note')).toContain('starts as bilinear');
   await watchProgress();
-  const start = performance.now();
   await learn();
-  console.log(device, scale, performance.now() - start, await figure('gain'));
   expect(await text('.learn-status')).toContain(device === 'cpu' ? 'on the CPU' : 'on the GPU');
   const steps = await seen();
   expect(steps.length).toBeGreaterThan(10);

@@ -8,6 +8,7 @@ import {
   type HostTensor,
 } from 'webgpu-conv-transpose2d';
 import { SuperResolution } from '../../../../examples/super-resolution.ts';
+import { makeBreather } from '../../work.ts';
 import type { Examples } from './patches.ts';
 
 export type Group = 'learning' | 'held';
@@ -94,9 +95,12 @@ async function onCpu(
   const layer = new ConvTranspose2d(1, 1, kernel, { ...options, bias: false });
   const moments = { first: new Float64Array(weight.data.length), second: new Float64Array(weight.data.length) };
   let steps = 0;
+  const breathe = makeBreather();
   const forward = async ({ small }: Examples): Promise<Float32Array> => {
     layer.loadStateDict({ weight });
     const { data } = await layer.forward(small, { signal });
+    // Calls this short come back without a turn of the event loop.
+    await breathe();
     return data as Float32Array;
   };
   await layer.prepare(groups.learning.small.shape, { signal });
@@ -107,6 +111,7 @@ async function onCpu(
       const data = output.map((value, i) => (2 / output.length) * (value - (large.data[i] ?? NaN)));
       const gradOutput = { shape: large.shape, data };
       const { gradWeight } = await convTranspose2dBackward(gradOutput, small, weight, { ...options, signal });
+      await breathe();
       const { first, second } = moments;
       steps++;
       for (const [i, g] of (gradWeight.data as Float32Array).entries()) {
