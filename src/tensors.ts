@@ -22,10 +22,12 @@ export function checkHostTensor(
   shape: readonly number[] | undefined,
   dtype?: DType,
 ): HostTensor {
-  if (typeof tensor !== 'object' || tensor === null || !('shape' in tensor)) {
-    throw invalid(name, tensor, 'it must be a tensor { shape, data }');
+  if (typeof tensor !== 'object' || tensor === null || !('shape' in tensor) || !('data' in tensor)) {
+    const isGpu = typeof tensor === 'object' && tensor !== null && 'buffer' in tensor && !ArrayBuffer.isView(tensor);
+    const hint = isGpu ? '; one on the GPU is for encode, or to download first' : '';
+    throw invalid(name, tensor, `it must be a tensor { shape, data }${hint}`);
   }
-  const t = tensor as { shape: unknown; data?: unknown; dtype?: unknown };
+  const t = tensor as { shape: unknown; data: unknown; dtype?: unknown };
   const isShape = Array.isArray(t.shape) && t.shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
   if (!isShape) throw invalid(`${name} shape`, t.shape, 'it must be an array of integers of at least 0');
   const given = t.shape as number[];

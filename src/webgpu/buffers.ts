@@ -158,6 +158,19 @@ function checkOffset(name: string, offset: unknown, alignment: number): asserts 
   }
 }
 
+const USAGES = [
+  'MAP_READ',
+  'MAP_WRITE',
+  'COPY_SRC',
+  'COPY_DST',
+  'INDEX',
+  'VERTEX',
+  'UNIFORM',
+  'STORAGE',
+  'INDIRECT',
+  'QUERY_RESOLVE',
+] as const;
+
 /** Refuses a buffer that cannot be used so. */
 export function checkUsage(
   name: string,
@@ -166,7 +179,8 @@ export function checkUsage(
   done: string,
 ): void {
   if ((usage & GPUBufferUsage[flag]) !== 0) return;
-  throw invalid(`${name} buffer usage`, usage, `to be ${done} it must include ${flag}`);
+  const given = USAGES.filter((word) => (usage & GPUBufferUsage[word]) !== 0);
+  throw invalid(`${name} buffer usage`, given.join(' | '), `to be ${done} it must include ${flag}`);
 }
 
 /** Checks a GPU tensor at the door and completes it. */
@@ -178,7 +192,7 @@ export function checkGpuTensor(
   dtype: DType | undefined,
 ): Required<GpuTensor> {
   if (typeof tensor !== 'object' || tensor === null || !('buffer' in tensor)) {
-    throw invalid(name, tensor, 'it must be a GPU tensor { shape, buffer, dtype?, offset? }');
+    throw invalid(name, tensor, 'it must be a GPU tensor { shape, buffer, dtype?, offset? }, as upload gives');
   }
   const t = tensor as { shape?: unknown; buffer: unknown; dtype?: unknown; offset?: unknown };
   if (!Array.isArray(t.shape) || !t.shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {

@@ -294,6 +294,21 @@ describe('GPU tensors', () => {
     layer.destroy();
   }
 
+  test('what they lack is said in words', () =>
+    withLayer(async (layer, encode) => {
+      const copied = { shape, buffer: buffer(128, COPY_SRC | COPY_DST) };
+      const whole = { shape, buffer: buffer(128) };
+      const calls: [() => unknown, string][] = [
+        [() => encode(copied), 'input buffer usage is .COPY_SRC . COPY_DST.; to be bound it must include STORAGE'],
+        [() => encode(input), 'input is { shape, data }; it must be a GPU tensor .+, as upload gives'],
+        [() => layer.forward(whole as never), 'input is { shape, buffer }; .+; one on the GPU is for encode'],
+        [() => encode(whole, { shape, buffer: buffer(128) }), 'output shape is .1, 2, 4, 4.; it must be .1, 3, 6, 6.'],
+      ];
+      for (const [call, message] of calls) await expectRefused(call, message);
+      copied.buffer.destroy();
+      whole.buffer.destroy();
+    }));
+
   test('inputs of encode', () =>
     withLayer(async (_, encode) => {
       const whole = buffer(128);
