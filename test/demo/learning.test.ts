@@ -114,7 +114,7 @@ test('learning can be cancelled in the middle, and the kernel is as it was befor
   await expectFits(page, 'upsample-learning');
   await expectAccessible(page);
   await page.click('.cancel-learning');
-  await status(/^Cancelled after \d+ of 120 steps/);
+  await status(/^Cancelled after \d+ of 100 steps/);
   expect(await isShown('.learn')).toBe(true);
   expect(await isShown('.curve')).toBe(false);
   expect(await isShown('.gains')).toBe(false);

@@ -18,8 +18,8 @@ type Groups = Readonly<Record<Group, Examples>>;
 export interface Learner {
   /** Learns from all patches of the group 'learning' once. */
   step(rate: number): Promise<void>;
-  /** The mean squared error over a group. */
-  error(group: Group): Promise<number>;
+  /** What the kernel makes of a group's small patches. */
+  outputs(group: Group): Promise<Float32Array>;
   /** The kernel as it is now: kernel × kernel weights. */
   plane(): Promise<Float32Array>;
   /** Puts another kernel in its place. */
@@ -58,13 +58,13 @@ async function onGpu(start: HostTensor, options: Options, groups: Groups, device
       // Otherwise all steps would be under way before the first is done, and none could be cancelled.
       await device.queue.onSubmittedWorkDone();
     },
-    async error(group) {
+    async outputs(group) {
       const encoder = device.createCommandEncoder();
       const output = model.layer.encode(encoder, on[group].small);
       device.queue.submit([encoder.finish()]);
       try {
         const { data } = await download(device, output);
-        return meanSquare(data as Float32Array, groups[group].large.data);
+        return data as Float32Array;
       } finally {
         output.buffer.destroy();
       }
@@ -121,7 +121,7 @@ async function onCpu(
           (weight.data[i] ?? NaN) - (rate * m) / (1 - 0.9 ** steps) / (Math.sqrt(v / (1 - 0.999 ** steps)) + 1e-8);
       }
     },
-    error: async (group) => meanSquare(await forward(groups[group]), groups[group].large.data),
+    outputs: (group) => forward(groups[group]),
     plane: () => Promise.resolve(weight.data.slice()),
     replace(plane) {
       weight.data.set(plane);
@@ -130,10 +130,4 @@ async function onCpu(
       layer.destroy();
     },
   };
-}
-
-function meanSquare(output: Float32Array, wanted: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < wanted.length; i++) sum += ((output[i] ?? NaN) - (wanted[i] ?? NaN)) ** 2;
-  return sum / wanted.length;
 }

@@ -4,6 +4,7 @@ import { duration, plainWords } from '../../words.ts';
 import { layerToLearn, type Scale, type UpsampleLayer } from '../kernels.ts';
 import type { Given } from '../picture-input.ts';
 import type { Pixels } from '../pixels.ts';
+import { context2d } from '../result.ts';
 import { decibels, drawCurve, levels } from './curve.ts';
 import type { Errors, Learned } from './learn.ts';
 
@@ -55,7 +56,9 @@ export class LearningPanel {
     this.#scale = scale;
     const kept = this.#kept.get(scale);
     this.#button.disabled = given === undefined;
-    this.#button.textContent = given && kept?.from === given ? 'Learn again' : 'Learn from this picture';
+    const isKnown = given !== undefined && kept?.from === given;
+    this.#button.textContent = isKnown ? 'Learn again' : 'Learn from this picture';
+    this.#button.classList.toggle('primary', !isKnown);
     this.#write('.learn-note', note(scale, kept, given));
     this.#showKept();
     this.#root.hidden = false;
@@ -92,7 +95,7 @@ export class LearningPanel {
         },
       });
       const where = opened.device === 'cpu' ? 'CPU' : 'GPU';
-      const words = `Learned in ${duration(performance.now() - start)} on the ${where}.`;
+      const words = `Learned in ${duration(performance.now() - start)} on the ${where}: ${verdict(gainOf(learned))}.`;
       this.#kept.set(scale, { ...learned, from: given, points, words });
       this.#busy(false);
       onLearned();
@@ -129,13 +132,19 @@ export class LearningPanel {
     this.#write('.learn-status', kept?.words ?? '');
     if (!kept) return;
     drawCurve(this.#root, kept.points, 1);
-    const { before, after, held } = kept;
+    const { before, after, held, patch } = kept;
     const [bilinear, learned] = [decibels(before.held), decibels(after.held)];
-    const gain = learned - bilinear;
+    const gain = gainOf(kept);
     this.#figure('#bilinear-quality', bilinear.toFixed(2), bilinear);
     this.#figure('#learned-quality', learned.toFixed(2), learned);
     this.#figure('#gain', `${gain < 0 ? '−' : '+'}${Math.abs(gain).toFixed(2)}`, gain);
     const [from, to] = [before.held, after.held].map((error) => levels(error).toFixed(1));
+    for (const [name, pixels] of Object.entries(patch)) {
+      const { data, width, height } = pixels;
+      const canvas = find(`canvas.${name}`, HTMLCanvasElement, this.#root);
+      Object.assign(canvas, { width, height });
+      context2d(canvas).putImageData(new ImageData(data.slice(), width), 0, 0);
+    }
     this.#write(
       '.gain-note',
       `Measured on ${held} patches that were held back. The typical error went from ${from} to ${to} of 255 levels.`,
@@ -159,6 +168,12 @@ export class LearningPanel {
     find(selector, HTMLDataElement, this.#root).value = String(value);
   }
 }
+
+/** On the patches that were held back, in decibels. */
+const gainOf = ({ before, after }: Learned): number => decibels(after.held) - decibels(before.held);
+
+const verdict = (gain: number): string =>
+  `${Math.abs(gain).toFixed(2)} dB ${gain < 0 ? 'further from' : 'closer to'} the original than bilinear`;
 
 function note(scale: Scale, kept: Kept | undefined, given: Given | undefined): string {
   if (!given) return 'A kernel is learned from a picture: keep one of the video, or choose one.';

@@ -20,6 +20,8 @@ export interface Examples {
   readonly small: Values;
   /** What the layer should make of them: (3 · count, 1, PATCH, PATCH). */
   readonly large: Values;
+  /** (3 · count) */
+  readonly means: Float32Array;
 }
 
 interface Place {
@@ -66,12 +68,14 @@ async function cut(
   const side = PATCH / stride + 2 * halo;
   const small = new Float32Array(CHANNELS * places.length * side * side);
   const large = new Float32Array(CHANNELS * places.length * PATCH * PATCH);
+  const means = new Float32Array(CHANNELS * places.length);
   const breathe = makeBreather();
-  let [toSmall, toLarge] = [0, 0];
+  let [toSmall, toLarge, toMeans] = [0, 0, 0];
   for (const { top, left } of places) {
     for (let channel = 0; channel < CHANNELS; channel++) {
       const level = (row: number, column: number): number => valueAt(pixels, channel, top + row, left + column) / 255;
       const middle = mean(level, PATCH, 0, 0);
+      means[toMeans++] = middle;
       for (let i = 0; i < PATCH * PATCH; i++) large[toLarge++] = level(Math.floor(i / PATCH), i % PATCH) - middle;
       for (let i = 0; i < side * side; i++) {
         small[toSmall++] = mean(level, stride, Math.floor(i / side) - halo, (i % side) - halo) - middle;
@@ -81,10 +85,24 @@ async function cut(
     signal.throwIfAborted();
   }
   return {
-    count: places.length,
+    ...{ count: places.length, means },
     small: { shape: [CHANNELS * places.length, 1, side, side], data: small },
     large: { shape: [CHANNELS * places.length, 1, PATCH, PATCH], data: large },
   };
+}
+
+/** The patch of that index, of values such as `large`'s, as a picture: all but a margin of `margin` pixels. */
+export function patchOf(values: Float32Array, { means }: Examples, index: number, margin: number): Pixels {
+  const side = PATCH - 2 * margin;
+  const data = new Uint8ClampedArray(4 * side * side).fill(255);
+  for (let channel = 0; channel < CHANNELS; channel++) {
+    const plane = CHANNELS * index + channel;
+    for (let i = 0; i < side * side; i++) {
+      const at = (Math.floor(i / side) + margin) * PATCH + (i % side) + margin;
+      data[4 * i + channel] = 255 * ((values[plane * PATCH * PATCH + at] ?? NaN) + (means[plane] ?? NaN));
+    }
+  }
+  return { width: side, height: side, data };
 }
 
 /** Of one of the squares of `size` × `size` pixels that a picture is cut into. */
