@@ -59,6 +59,7 @@ const published = [
   /^dist\/chunks\/[\w-]+\.js(\.map)?$/,
   /^dist\/types\/([\w-]+\/)*[\w-]+\.d\.ts$/,
   /^shaders\/\w+\.wgsl$/,
+  /^docs\/[\w-]+\.md$/,
 ];
 
 test('it holds what users need and nothing else', () => {

@@ -1,7 +1,8 @@
 /** The code in docs/ is that of examples/, word for word; each example is run by a test. See examples/README.md. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path/posix';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (path: string): string => readFileSync(root + path, 'utf8');
@@ -69,4 +70,42 @@ test('a region is quoted without its indentation, and one that is missing is an 
   expect(quotable(source, 'one')).toBe('b\n  c\n\n');
   expect(quotable(source, undefined)).toBe(source);
   expect(() => quotable(source, 'two')).toThrow("no region 'two'");
+});
+
+describe('links', () => {
+  const texts = [...pages, 'CHANGELOG.md', 'bench/README.md', 'bench/NOTES.md', 'examples/README.md'];
+  const withoutCode = (page: string): string => read(page).replaceAll(/^ *```.*?^ *```$/gms, '');
+  /** What a heading is linked by, as GitHub makes it. */
+  const anchor = (heading: string): string =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-');
+  const anchors = (page: string): string[] =>
+    [...withoutCode(page).matchAll(/^#+ (?<heading>.+)$/gm)].map(({ groups }) => anchor(groups!['heading']!));
+  const targetsOf = (page: string): string[] =>
+    [...withoutCode(page).matchAll(/\]\((?<target>[^)]+)\)/g)]
+      .map(({ groups }) => groups!['target']!)
+      .filter((target) => !target.startsWith('https:'));
+
+  test.each(texts)('of %s lead somewhere', (page) => {
+    const dead = targetsOf(page).filter((target) => {
+      const [path = '', place] = target.split('#');
+      const file = path === '' ? page : join(dirname(page), path);
+      return !existsSync(root + file) || (place !== undefined && !anchors(file).includes(place));
+    });
+    expect(dead).toEqual([]);
+  });
+
+  test.each(texts)('files that %s names are there', (page) => {
+    const named = withoutCode(page).matchAll(/`(?<file>(?:src|test|docs|examples|shaders|scripts)\/[\w./-]+\.\w+)`/g);
+    const missing = [...named].map(({ groups }) => groups!['file']!).filter((file) => !existsSync(root + file));
+    expect(missing).toEqual([]);
+  });
+
+  test('docs/README.md leads to every page', () => {
+    const linked = targetsOf('docs/README.md').map((target) => join('docs', target));
+    const others = pages.filter((page) => page.startsWith('docs/') && page !== 'docs/README.md');
+    expect(others.filter((page) => !linked.includes(page))).toEqual([]);
+  });
 });
