@@ -38,8 +38,6 @@ struct Params {
   weight_base: u32,
   bias_base: u32,
   kernel_width: u32,
-  begins: u32,           // 1: sums start from the bias; 0: from the output
-  finishes: u32,         // 1: the activation is applied
   negative_slope: f32,
 }
 
@@ -64,6 +62,8 @@ override WORKGROUP_SIZE: u32 = 8;
 override LANES: u32 = 4;
 override POSITIONS: u32 = 8;       // 1, 4 or 8
 override VECTORS: u32 = 4;         // of columns: 1 to 4
+override BEGINS: bool = true;      // sums start from the bias, or else from the output
+override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
 fn activate(v: f32) -> f32 {
@@ -149,16 +149,16 @@ fn weights_at(at: vec4u) -> vec4f {
 fn begin_sums(group_bias: u32, at: vec4u) -> mat4x4f {
   let c = group_bias + at % params.out_channels;
   let b = vec4f(bias[c.x], bias[c.y], bias[c.z], bias[c.w]);
-  let first = select(vec4f(), b, params.begins == 1);
+  let first = select(vec4f(), b, BEGINS);
   return mat4x4f(first, first, first, first);
 }
 
 fn finish(at: u32, total: f32) {
   var sum = total;
-  if (params.begins == 0) {
+  if (!BEGINS) {
     sum += f32(output[at]);
   }
-  if (params.finishes == 1) {
+  if (FINISHES) {
     sum = activate(sum);
   }
   output[at] = Scalar(sum);

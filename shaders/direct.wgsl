@@ -32,8 +32,6 @@ struct Params {
   weight_base: u32,
   bias_base: u32,
   kernel_width: u32,
-  begins: u32,           // 1: sums start from the bias; 0: from the output
-  finishes: u32,         // 1: the activation is applied
   negative_slope: f32,
 }
 
@@ -55,6 +53,8 @@ alias Scalar = f32; // element type of input and output
 @group(0) @binding(5) var<storage, read_write> output: array<Scalar>;
 
 override WORKGROUP_SIZE: u32 = 64;
+override BEGINS: bool = true;      // sums start from the bias, or else from the output
+override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 override CHANNELS_LAST: bool = false;
 
@@ -120,7 +120,7 @@ fn main(
     + channel * params.output_stride.y + at.z * params.output_stride.z + at.w * params.output_stride.w;
 
   var sum: f32;
-  if (params.begins == 1) {
+  if (BEGINS) {
     sum = bias[params.bias_base + group * params.bias_group + channel];
   } else {
     sum = f32(output[target_index]);
@@ -138,7 +138,7 @@ fn main(
       }
     }
   }
-  if (params.finishes == 1) {
+  if (FINISHES) {
     sum = activate(sum);
   }
   output[target_index] = Scalar(sum);

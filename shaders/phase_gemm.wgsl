@@ -36,8 +36,6 @@ struct Params {
   weight_base: u32,
   bias_base: u32,
   kernel_width: u32,
-  begins: u32,           // 1: sums start from the bias; 0: from the output
-  finishes: u32,         // 1: the activation is applied
   negative_slope: f32,
 }
 
@@ -62,6 +60,8 @@ override TILE_POSITIONS: u32 = 64;
 override TILE_CHANNELS: u32 = 64;
 override TILE_DEPTH: u32 = 16;
 override INVOCATIONS: u32 = 64; // TILE_POSITIONS · TILE_CHANNELS / (64 or 16)
+override BEGINS: bool = true;      // sums start from the bias, or else from the output
+override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;   // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
 // [k][position / 4] and [k][channel / 4]
@@ -193,7 +193,7 @@ fn store(tile: Tile, in_tile: u32, channel_in_tile: u32, sums: vec4f) {
   var starts: vec4f;
   for (var c = 0u; c < 4; c++) {
     if (channel + c < params.out_channels) {
-      if (params.begins == 1) {
+      if (BEGINS) {
         starts[c] = bias[bias_first + c];
       } else {
         starts[c] = f32(output[first + c * params.output_stride.y]);
@@ -201,7 +201,7 @@ fn store(tile: Tile, in_tile: u32, channel_in_tile: u32, sums: vec4f) {
     }
   }
   var values = starts + sums;
-  if (params.finishes == 1) {
+  if (FINISHES) {
     values = activate(values);
   }
   for (var c = 0u; c < 4; c++) {

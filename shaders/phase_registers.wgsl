@@ -38,8 +38,6 @@ struct Params {
   weight_base: u32,
   bias_base: u32,
   kernel_width: u32,
-  begins: u32,           // 1: sums start from the bias; 0: from the output
-  finishes: u32,         // 1: the activation is applied
   negative_slope: f32,
 }
 
@@ -64,6 +62,8 @@ override WORKGROUP_SIZE: u32 = 8;
 override LANES: u32 = 4;
 override POSITIONS: u32 = 16;      // 1, 4, 8, 12 or 16
 override VECTORS: u32 = 8;         // of output channels: 1 to 8
+override BEGINS: bool = true;      // sums start from the bias, or else from the output
+override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
 fn activate(v: vec4f) -> vec4f {
@@ -160,7 +160,7 @@ fn add(sums: mat4x4f, x: mat4x4f, w: mat4x4f) -> mat4x4f {
 
 // What the sums of four channels begin with, at all positions.
 fn begin_sums(at: u32) -> mat4x4f {
-  if (params.begins == 0) {
+  if (!BEGINS) {
     return mat4x4f();
   }
   return mat4x4f(vec4f(bias[at]), vec4f(bias[at + 1]), vec4f(bias[at + 2]), vec4f(bias[at + 3]));
@@ -172,10 +172,10 @@ fn store(base: u32, sums: vec4f, rows: vec4i, columns: vec4i, r: vec2u, most: ve
   let o = base + (vec4u(rows) * params.stride.x + r.x) * params.output_stride.z
     + (vec4u(columns) * params.stride.y + r.y) * params.output_stride.w;
   var y = sums;
-  if (params.begins == 0) {
+  if (!BEGINS) {
     y += vec4f(f32(output[o.x]), f32(output[o.y]), f32(output[o.z]), f32(output[o.w]));
   }
-  if (params.finishes == 1) {
+  if (FINISHES) {
     y = activate(y);
   }
   if (real.x) { output[o.x] = Scalar(y.x); }
@@ -224,26 +224,39 @@ fn main(
   let p1 = advance(p0, lanes, width);
   let p2 = advance(p1, lanes, width);
   let p3 = advance(p2, lanes, width);
-  let p4 = advance(p3, lanes, width);
-  let p5 = advance(p4, lanes, width);
-  let p6 = advance(p5, lanes, width);
-  let p7 = advance(p6, lanes, width);
-  let p8 = advance(p7, lanes, width);
-  let p9 = advance(p8, lanes, width);
-  let p10 = advance(p9, lanes, width);
-  let p11 = advance(p10, lanes, width);
-  let p12 = advance(p11, lanes, width);
-  let p13 = advance(p12, lanes, width);
-  let p14 = advance(p13, lanes, width);
-  let p15 = advance(p14, lanes, width);
   let rows0 = low.x + vec4i(vec4u(p0.x, p1.x, p2.x, p3.x));
   let columns0 = low.y + vec4i(vec4u(p0.y, p1.y, p2.y, p3.y));
-  let rows1 = low.x + vec4i(vec4u(p4.x, p5.x, p6.x, p7.x));
-  let columns1 = low.y + vec4i(vec4u(p4.y, p5.y, p6.y, p7.y));
-  let rows2 = low.x + vec4i(vec4u(p8.x, p9.x, p10.x, p11.x));
-  let columns2 = low.y + vec4i(vec4u(p8.y, p9.y, p10.y, p11.y));
-  let rows3 = low.x + vec4i(vec4u(p12.x, p13.x, p14.x, p15.x));
-  let columns3 = low.y + vec4i(vec4u(p12.y, p13.y, p14.y, p15.y));
+  // What a smaller tile has not is no code, and compiles in no time.
+  var rows1: vec4i;
+  var columns1: vec4i;
+  var rows2: vec4i;
+  var columns2: vec4i;
+  var rows3: vec4i;
+  var columns3: vec4i;
+  if (POSITIONS > 4) {
+    let p4 = advance(p3, lanes, width);
+    let p5 = advance(p4, lanes, width);
+    let p6 = advance(p5, lanes, width);
+    let p7 = advance(p6, lanes, width);
+    rows1 = low.x + vec4i(vec4u(p4.x, p5.x, p6.x, p7.x));
+    columns1 = low.y + vec4i(vec4u(p4.y, p5.y, p6.y, p7.y));
+    if (POSITIONS > 8) {
+      let p8 = advance(p7, lanes, width);
+      let p9 = advance(p8, lanes, width);
+      let p10 = advance(p9, lanes, width);
+      let p11 = advance(p10, lanes, width);
+      rows2 = low.x + vec4i(vec4u(p8.x, p9.x, p10.x, p11.x));
+      columns2 = low.y + vec4i(vec4u(p8.y, p9.y, p10.y, p11.y));
+      if (POSITIONS > 12) {
+        let p12 = advance(p11, lanes, width);
+        let p13 = advance(p12, lanes, width);
+        let p14 = advance(p13, lanes, width);
+        let p15 = advance(p14, lanes, width);
+        rows3 = low.x + vec4i(vec4u(p12.x, p13.x, p14.x, p15.x));
+        columns3 = low.y + vec4i(vec4u(p12.y, p13.y, p14.y, p15.y));
+      }
+    }
+  }
 
   // Whole rows of the block decide which taps are worth a visit.
   let step = vec2i(params.input_step);
@@ -300,106 +313,147 @@ fn main(
   var s35 = s05;
   var s36 = s06;
   var s37 = s07;
-  for (var jy = row_hits.x; jy < row_hits.y; jy++) {
-    for (var jx = column_hits.x; jx < column_hits.y; jx++) {
-      let at0 = texels_of(image, rows0 - jy * step.x, columns0 - jx * step.y, missing);
-      let at1 = texels_of(image, rows1 - jy * step.x, columns1 - jx * step.y, missing);
-      let at2 = texels_of(image, rows2 - jy * step.x, columns2 - jx * step.y, missing);
-      let at3 = texels_of(image, rows3 - jy * step.x, columns3 - jx * step.y, missing);
-      let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * vec2u(u32(jy), u32(jx));
-      let tap = group * taps + k.x * params.kernel_width + k.y;
-      var w = tap * 4 * quads * vectors + vector;
-      var x = 0u;
-      for (var q = 0u; q < params.in_channels; q += 4) {
-        let a = inputs(min(at0 + x, missing));
-        var b: mat4x4f;
-        var c: mat4x4f;
-        var d: mat4x4f;
-        if (POSITIONS > 4) { b = inputs(min(at1 + x, missing)); }
-        if (POSITIONS > 8) { c = inputs(min(at2 + x, missing)); }
-        if (POSITIONS > 12) { d = inputs(min(at3 + x, missing)); }
-        {
-          let k = weights(w, vectors);
-          s00 = add(s00, a, k);
-          if (POSITIONS > 4) { s10 = add(s10, b, k); }
-          if (POSITIONS > 8) { s20 = add(s20, c, k); }
-          if (POSITIONS > 12) { s30 = add(s30, d, k); }
-        }
-        if (VECTORS > 1) {
-          let k = weights(w + 1, vectors);
-          s01 = add(s01, a, k);
-          if (POSITIONS > 4) { s11 = add(s11, b, k); }
-          if (POSITIONS > 8) { s21 = add(s21, c, k); }
-          if (POSITIONS > 12) { s31 = add(s31, d, k); }
-        }
-        if (VECTORS > 2) {
-          let k = weights(w + 2, vectors);
-          s02 = add(s02, a, k);
-          if (POSITIONS > 4) { s12 = add(s12, b, k); }
-          if (POSITIONS > 8) { s22 = add(s22, c, k); }
-          if (POSITIONS > 12) { s32 = add(s32, d, k); }
-        }
-        if (VECTORS > 3) {
-          let k = weights(w + 3, vectors);
-          s03 = add(s03, a, k);
-          if (POSITIONS > 4) { s13 = add(s13, b, k); }
-          if (POSITIONS > 8) { s23 = add(s23, c, k); }
-          if (POSITIONS > 12) { s33 = add(s33, d, k); }
-        }
-        if (VECTORS > 4) {
-          let k = weights(w + 4, vectors);
-          s04 = add(s04, a, k);
-          if (POSITIONS > 4) { s14 = add(s14, b, k); }
-          if (POSITIONS > 8) { s24 = add(s24, c, k); }
-          if (POSITIONS > 12) { s34 = add(s34, d, k); }
-        }
-        if (VECTORS > 5) {
-          let k = weights(w + 5, vectors);
-          s05 = add(s05, a, k);
-          if (POSITIONS > 4) { s15 = add(s15, b, k); }
-          if (POSITIONS > 8) { s25 = add(s25, c, k); }
-          if (POSITIONS > 12) { s35 = add(s35, d, k); }
-        }
-        if (VECTORS > 6) {
-          let k = weights(w + 6, vectors);
-          s06 = add(s06, a, k);
-          if (POSITIONS > 4) { s16 = add(s16, b, k); }
-          if (POSITIONS > 8) { s26 = add(s26, c, k); }
-          if (POSITIONS > 12) { s36 = add(s36, d, k); }
-        }
-        if (VECTORS > 7) {
-          let k = weights(w + 7, vectors);
-          s07 = add(s07, a, k);
-          if (POSITIONS > 4) { s17 = add(s17, b, k); }
-          if (POSITIONS > 8) { s27 = add(s27, c, k); }
-          if (POSITIONS > 12) { s37 = add(s37, d, k); }
-        }
-        x += plane;
-        w += 4 * vectors;
+  // One loop over the taps of both axes: each level of loops blends all sums with the lanes that still run.
+  let across = u32(max(column_hits.y - column_hits.x, 0));
+  let visits = across * u32(max(row_hits.y - row_hits.x, 0));
+  for (var visit = 0u; visit < visits; visit++) {
+    let j = vec2u(vec2i(row_hits.x, column_hits.x)) + place_of(visit, across);
+    let at0 = texels_of(image, rows0 - i32(j.x) * step.x, columns0 - i32(j.y) * step.y, missing);
+    var at1: vec4u;
+    if (POSITIONS > 4) { at1 = texels_of(image, rows1 - i32(j.x) * step.x, columns1 - i32(j.y) * step.y, missing); }
+    var at2: vec4u;
+    if (POSITIONS > 8) { at2 = texels_of(image, rows2 - i32(j.x) * step.x, columns2 - i32(j.y) * step.y, missing); }
+    var at3: vec4u;
+    if (POSITIONS > 12) { at3 = texels_of(image, rows3 - i32(j.x) * step.x, columns3 - i32(j.y) * step.y, missing); }
+    let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * j;
+    let tap = group * taps + k.x * params.kernel_width + k.y;
+    var w = tap * 4 * quads * vectors + vector;
+    var x = 0u;
+    for (var q = 0u; q < params.in_channels; q += 4) {
+      let a = inputs(min(at0 + x, missing));
+      var b: mat4x4f;
+      var c: mat4x4f;
+      var d: mat4x4f;
+      if (POSITIONS > 4) { b = inputs(min(at1 + x, missing)); }
+      if (POSITIONS > 8) { c = inputs(min(at2 + x, missing)); }
+      if (POSITIONS > 12) { d = inputs(min(at3 + x, missing)); }
+      {
+        let k = weights(w, vectors);
+        s00 = add(s00, a, k);
+        if (POSITIONS > 4) { s10 = add(s10, b, k); }
+        if (POSITIONS > 8) { s20 = add(s20, c, k); }
+        if (POSITIONS > 12) { s30 = add(s30, d, k); }
       }
+      if (VECTORS > 1) {
+        let k = weights(w + 1, vectors);
+        s01 = add(s01, a, k);
+        if (POSITIONS > 4) { s11 = add(s11, b, k); }
+        if (POSITIONS > 8) { s21 = add(s21, c, k); }
+        if (POSITIONS > 12) { s31 = add(s31, d, k); }
+      }
+      if (VECTORS > 2) {
+        let k = weights(w + 2, vectors);
+        s02 = add(s02, a, k);
+        if (POSITIONS > 4) { s12 = add(s12, b, k); }
+        if (POSITIONS > 8) { s22 = add(s22, c, k); }
+        if (POSITIONS > 12) { s32 = add(s32, d, k); }
+      }
+      if (VECTORS > 3) {
+        let k = weights(w + 3, vectors);
+        s03 = add(s03, a, k);
+        if (POSITIONS > 4) { s13 = add(s13, b, k); }
+        if (POSITIONS > 8) { s23 = add(s23, c, k); }
+        if (POSITIONS > 12) { s33 = add(s33, d, k); }
+      }
+      if (VECTORS > 4) {
+        let k = weights(w + 4, vectors);
+        s04 = add(s04, a, k);
+        if (POSITIONS > 4) { s14 = add(s14, b, k); }
+        if (POSITIONS > 8) { s24 = add(s24, c, k); }
+        if (POSITIONS > 12) { s34 = add(s34, d, k); }
+      }
+      if (VECTORS > 5) {
+        let k = weights(w + 5, vectors);
+        s05 = add(s05, a, k);
+        if (POSITIONS > 4) { s15 = add(s15, b, k); }
+        if (POSITIONS > 8) { s25 = add(s25, c, k); }
+        if (POSITIONS > 12) { s35 = add(s35, d, k); }
+      }
+      if (VECTORS > 6) {
+        let k = weights(w + 6, vectors);
+        s06 = add(s06, a, k);
+        if (POSITIONS > 4) { s16 = add(s16, b, k); }
+        if (POSITIONS > 8) { s26 = add(s26, c, k); }
+        if (POSITIONS > 12) { s36 = add(s36, d, k); }
+      }
+      if (VECTORS > 7) {
+        let k = weights(w + 7, vectors);
+        s07 = add(s07, a, k);
+        if (POSITIONS > 4) { s17 = add(s17, b, k); }
+        if (POSITIONS > 8) { s27 = add(s27, c, k); }
+        if (POSITIONS > 12) { s37 = add(s37, d, k); }
+      }
+      x += plane;
+      w += 4 * vectors;
     }
   }
 
-  var sums = array<mat4x4f, 32>(
-    s00, s01, s02, s03, s04, s05, s06, s07,
-    s10, s11, s12, s13, s14, s15, s16, s17,
-    s20, s21, s22, s23, s24, s25, s26, s27,
-    s30, s31, s32, s33, s34, s35, s36, s37,
-  );
+  var sums0: array<mat4x4f, 8>;
+  sums0[0] = s00;
+  if (VECTORS > 1) { sums0[1] = s01; }
+  if (VECTORS > 2) { sums0[2] = s02; }
+  if (VECTORS > 3) { sums0[3] = s03; }
+  if (VECTORS > 4) { sums0[4] = s04; }
+  if (VECTORS > 5) { sums0[5] = s05; }
+  if (VECTORS > 6) { sums0[6] = s06; }
+  if (VECTORS > 7) { sums0[7] = s07; }
+  var sums1: array<mat4x4f, 8>;
+  if (POSITIONS > 4) {
+    sums1[0] = s10;
+    if (VECTORS > 1) { sums1[1] = s11; }
+    if (VECTORS > 2) { sums1[2] = s12; }
+    if (VECTORS > 3) { sums1[3] = s13; }
+    if (VECTORS > 4) { sums1[4] = s14; }
+    if (VECTORS > 5) { sums1[5] = s15; }
+    if (VECTORS > 6) { sums1[6] = s16; }
+    if (VECTORS > 7) { sums1[7] = s17; }
+  }
+  var sums2: array<mat4x4f, 8>;
+  if (POSITIONS > 8) {
+    sums2[0] = s20;
+    if (VECTORS > 1) { sums2[1] = s21; }
+    if (VECTORS > 2) { sums2[2] = s22; }
+    if (VECTORS > 3) { sums2[3] = s23; }
+    if (VECTORS > 4) { sums2[4] = s24; }
+    if (VECTORS > 5) { sums2[5] = s25; }
+    if (VECTORS > 6) { sums2[6] = s26; }
+    if (VECTORS > 7) { sums2[7] = s27; }
+  }
+  var sums3: array<mat4x4f, 8>;
+  if (POSITIONS > 12) {
+    sums3[0] = s30;
+    if (VECTORS > 1) { sums3[1] = s31; }
+    if (VECTORS > 2) { sums3[2] = s32; }
+    if (VECTORS > 3) { sums3[3] = s33; }
+    if (VECTORS > 4) { sums3[4] = s34; }
+    if (VECTORS > 5) { sums3[5] = s35; }
+    if (VECTORS > 6) { sums3[6] = s36; }
+    if (VECTORS > 7) { sums3[7] = s37; }
+  }
   let first_out = params.output_base + n * params.output_stride.x + group * params.output_group
     + first_channel * params.output_stride.y;
   let size = vec2u(row.positions, column.positions);
   for (var c = 0u; c < min(4 * VECTORS, params.out_channels - first_channel); c++) {
     let base = first_out + c * params.output_stride.y;
-    store(base, sums[c >> 2][c & 3], rows0 - low.x, columns0 - low.y, r, size);
+    store(base, sums0[c >> 2][c & 3], rows0 - low.x, columns0 - low.y, r, size);
     if (POSITIONS > 4) {
-      store(base, sums[8 + (c >> 2)][c & 3], rows1 - low.x, columns1 - low.y, r, size);
+      store(base, sums1[c >> 2][c & 3], rows1 - low.x, columns1 - low.y, r, size);
     }
     if (POSITIONS > 8) {
-      store(base, sums[16 + (c >> 2)][c & 3], rows2 - low.x, columns2 - low.y, r, size);
+      store(base, sums2[c >> 2][c & 3], rows2 - low.x, columns2 - low.y, r, size);
     }
     if (POSITIONS > 12) {
-      store(base, sums[24 + (c >> 2)][c & 3], rows3 - low.x, columns3 - low.y, r, size);
+      store(base, sums3[c >> 2][c & 3], rows3 - low.x, columns3 - low.y, r, size);
     }
   }
 }

@@ -33,8 +33,6 @@ struct Params {
   weight_base: u32,
   bias_base: u32,
   kernel_width: u32,
-  begins: u32,           // 1: sums start from the bias; 0: from the output
-  finishes: u32,         // 1: the activation is applied
   negative_slope: f32,
 }
 

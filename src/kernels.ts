@@ -18,6 +18,8 @@ export interface KernelChoice {
   readonly workgroups: number;
   /** Of a kernel that reads texels: how many its input and its weights take. */
   readonly texels?: Texels;
+  /** A smaller tile of the same kernel, which computes the same sums in the same order and compiles sooner. */
+  readonly quick?: Pick<KernelChoice, 'constants' | 'workgroups'>;
 }
 
 export interface Texels {
@@ -85,17 +87,34 @@ const SOME_WORKGROUPS = 8;
 /** What fits a texture of every device, 4096 in a line. */
 const MOST_TEXELS = 2 ** 24;
 
-type Costed = KernelChoice & { readonly cost: number };
+/** Compiling a tile, for each of its sums, where it has one run of positions. */
+const COMPILE = 2e6;
 
-/** The kernel and tile that cost least, by a count of loads, multiplications and stores; unused parts of tiles count too. */
+type Costed = KernelChoice & {
+  readonly cost: number;
+  readonly sums: number;
+  readonly constants: { readonly POSITIONS: number };
+};
+
+/**
+ * The kernel and tile that cost least, by a count of loads, multiplications and stores; unused parts of tiles count too. And
+ * the tile of that kernel which costs least where it must be compiled first.
+ */
 function softwareKernel(problem: Problem): KernelChoice {
   const possible = [
     ...PHASE_TILES.map((tile) => phaseRegisters(problem, tile)),
     ...ALL_PHASES_TILES.map((tile) => allPhasesRegisters(problem, tile)),
   ].filter((choice) => choice !== undefined);
-  const [first, ...others] = possible;
-  if (first === undefined) return direct(problem, MORE_THAN_TEXTURES);
-  return others.reduce((best, choice) => (choice.cost < best.cost ? choice : best), first);
+  const best = least(possible, ({ cost }) => cost);
+  if (best === undefined) return direct(problem, MORE_THAN_TEXTURES);
+  const tiles = possible.filter(({ kernel, constants }) => kernel === best.kernel && constants.POSITIONS <= 4);
+  const quick = least(tiles, ({ cost, sums }) => cost + COMPILE * sums);
+  return quick === undefined || quick === best ? best : { ...best, quick };
+}
+
+function least<T>(all: readonly T[], cost: (one: T) => number): T | undefined {
+  const costs = all.map(cost);
+  return all[costs.indexOf(Math.min(...costs))];
 }
 const MORE_THAN_TEXTURES = 'more than a texture holds';
 
@@ -167,6 +186,7 @@ function registers({ batch, groups }: Problem, tile: RegisterTile, work: Registe
     reason: `in registers, ${positions} positions × ${4 * vectors} ${work.what} an invocation`,
     constants: { WORKGROUP_SIZE: workgroup, LANES: lanes, POSITIONS: positions, VECTORS: vectors },
     workgroups,
+    sums,
     cost: workgroup * Math.max(workgroups, SOME_WORKGROUPS) * each,
   };
 }

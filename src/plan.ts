@@ -87,6 +87,9 @@ export interface Part {
   readonly weight: Range;
   readonly choice: KernelChoice;
   readonly workgroups: Dispatch['workgroups'];
+  /** By `choice.quick`. */
+  readonly quick:
+    { readonly constants: KernelChoice['constants']; readonly workgroups: Dispatch['workgroups'] } | undefined;
 }
 
 /** How float16 tensors are read and written: by kernels, or by passes of their own around kernels that know float32 alone. */
@@ -470,14 +473,24 @@ function plannedPart(whole: Whole, cut: Cut): Part {
     finishes: cut.inChannels.from + cut.inChannels.count === ins,
   };
   const choice = chooseKernel(problem, capabilities);
-  const workgroups = fold(choice.workgroups, limits.maxComputeWorkgroupsPerDimension);
-  if (workgroups[1] > limits.maxComputeWorkgroupsPerDimension) {
+  const most = limits.maxComputeWorkgroupsPerDimension;
+  const workgroups = fold(choice.workgroups, most);
+  if (workgroups[1] > most) {
     throw new ConvTranspose2dError(
       'UNSUPPORTED',
-      `the call takes ${choice.workgroups} workgroups, the device allows ${limits.maxComputeWorkgroupsPerDimension}²`,
+      `the call takes ${choice.workgroups} workgroups, the device allows ${most}²`,
     );
   }
-  return { problem, input, output, weight, choice, workgroups };
+  const quick = choice.quick && { ...choice.quick, workgroups: fold(choice.quick.workgroups, most) };
+  return {
+    problem,
+    input,
+    output,
+    weight,
+    choice,
+    workgroups,
+    quick: quick && quick.workgroups[1] <= most ? quick : undefined,
+  };
 }
 
 /** Pieces of a tensor of elements for the float16 passes: whole alignment units, bindings of 4 bytes an element within the limit. */

@@ -17,15 +17,28 @@ import { unpackWeight } from '../packing.ts';
 import { bytesOf, hostTensorLike } from '../tensors.ts';
 import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
 import { bufferFrom, checkFits, readStaging, stage, tensorBytes } from './buffers.ts';
-import { bindGroupLayout, nameOf, pipelineNow, pipelineSoon, TEXEL_FORMAT, type PipelineRequest } from './pipelines.ts';
+import {
+  bindGroupLayout,
+  isCompiled,
+  nameOf,
+  pipelineNow,
+  pipelineSoon,
+  TEXEL_FORMAT,
+  type PipelineRequest,
+} from './pipelines.ts';
 import { Retired } from './retired.ts';
 import { inScopes, lossOf, makeBuffer, makeTexture, watch, type Made } from './scopes.ts';
-import { layOut, type ResourceName, type Step, type Steps, type WeightStep } from './steps.ts';
+import { layOut, type ResourceName, type Run, type Step, type Steps, type WeightStep } from './steps.ts';
 
 /** A plan with everything made but the bind groups, which name the caller's tensors. */
 interface Prepared {
   readonly steps: readonly Step[];
-  readonly pipelines: readonly GPUComputePipeline[];
+  /** How each step runs: as it says, or quick while that is not compiled yet. */
+  runs: readonly Run[];
+  pipelines: readonly GPUComputePipeline[];
+  /** Whether a call ran quick steps, and after that the compiling of the others. */
+  ran: boolean;
+  improving: Promise<void> | undefined;
   readonly tables: GPUBuffer;
   /** Names of the weights' texels that the steps read. */
   readonly weights: readonly ResourceName[];
@@ -165,16 +178,56 @@ export class GpuLayer {
 
   /** Makes what a plan needs; pipelines compile without blocking. */
   async prepare(layerPlan: LayerPlan): Promise<void> {
-    await this.#packing;
-    this.#checkThere();
-    if (this.#prepared.has(layerPlan) && this.#unpacked === undefined) return;
-    const { steps, weights } = this.#layOut(layerPlan);
-    const requests = [...steps, ...[...weights.values()].map(({ step }) => step)].map(({ request }) => request);
-    await Promise.all([this.#packRequest, ...requests].map((request) => pipelineSoon(this.device, request)));
+    if (await this.#compile(layerPlan, false)) return;
     await this.#attempt(layerPlan, () => {
       this.#packHost();
-      this.#prepareNow(layerPlan);
+      this.#prepareNow(layerPlan, false);
     });
+  }
+
+  /** Compiles what a plan needs and packs the weights beside; true if all was there. With `quick`, what compiles sooner will do. */
+  async #compile(layerPlan: LayerPlan, quick: boolean): Promise<boolean> {
+    await this.#packing;
+    this.#checkThere();
+    const ready = this.#prepared.get(layerPlan);
+    if (ready !== undefined && this.#unpacked === undefined && (quick || ready.runs === ready.steps)) return true;
+    const { steps, weights } = this.#layOut(layerPlan);
+    const compiled = (runs: readonly Pick<Run, 'request'>[]): Promise<unknown> =>
+      Promise.all(runs.map(({ request }) => pipelineSoon(this.device, request)));
+    const packing = [{ request: this.#packRequest }, ...[...weights.values()].map(({ step }) => step)];
+    await Promise.all([
+      // Kernels come last and take longest.
+      compiled([...this.#runs(steps, quick)].reverse()),
+      compiled(packing).then(() =>
+        this.#attempt(layerPlan, () => {
+          this.#packHost();
+          this.#makeWeights(weights);
+        }),
+      ),
+    ]);
+    return false;
+  }
+
+  /** How steps run: with `quick`, by what compiles sooner where the rest is not compiled yet. */
+  #runs(steps: readonly Step[], quick: boolean): readonly Run[] {
+    const runs = steps.map((step) =>
+      quick && step.quick !== undefined && !isCompiled(this.device, step.request) ? step.quick : step,
+    );
+    return runs.every((run, i) => run === steps[i]) ? steps : runs;
+  }
+
+  /** From the second call that runs quick steps on, the others are compiled beside the calls, which take them once they are there. */
+  #improve(prepared: Prepared): void {
+    if (prepared.ran) {
+      prepared.improving ??= Promise.all(prepared.steps.map(({ request }) => pipelineSoon(this.device, request))).then(
+        (pipelines) => {
+          prepared.pipelines = pipelines;
+          prepared.runs = prepared.steps;
+        },
+        () => undefined,
+      );
+    }
+    prepared.ran = true;
   }
 
   /** Records a call into an encoder. */
@@ -188,7 +241,8 @@ export class GpuLayer {
     this.#checkThere();
     this.#packHost();
     this.#named = true;
-    this.#record(encoder, this.#prepareNow(layerPlan), input, output);
+    const prepared = this.#prepared.get(layerPlan) ?? this.#prepareNow(layerPlan, false);
+    this.#record(encoder, prepared, input, output);
   }
 
   /** Lets go of what a plan was prepared to. */
@@ -225,12 +279,13 @@ export class GpuLayer {
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
   ): void {
-    const { steps, pipelines } = prepared;
+    const { steps, runs, pipelines } = prepared;
     if (steps.length === 0) return;
+    if (runs !== steps) this.#improve(prepared);
     const groups = this.#bindGroups(prepared, input, output);
     const pass = encoder.beginComputePass({ label: 'conv-transpose2d' });
-    for (let i = 0; i < steps.length; i++) {
-      const [x, y, z] = steps[i]!.workgroups;
+    for (let i = 0; i < runs.length; i++) {
+      const [x, y, z] = runs[i]!.workgroups;
       pass.setPipeline(pipelines[i]!);
       pass.setBindGroup(0, groups[i]);
       pass.dispatchWorkgroups(x, y, z);
@@ -245,7 +300,7 @@ export class GpuLayer {
     output: HostTensor | undefined,
     signal: AbortSignal | undefined,
   ): Promise<HostTensor> {
-    await this.prepare(layerPlan);
+    await this.#compile(layerPlan, true);
     signal?.throwIfAborted();
     const { outputShape } = layerPlan.plan;
     const { dtype } = this.#spec;
@@ -260,7 +315,7 @@ export class GpuLayer {
       this.#packHost();
       this.#record(
         encoder,
-        this.#prepareNow(layerPlan),
+        this.#prepareNow(layerPlan, true),
         { shape: input.shape, buffer: inputBuffer, dtype, offset: 0 },
         { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 },
       );
@@ -338,22 +393,33 @@ export class GpuLayer {
     return layOut(this.#spec, layerPlan, Math.max(minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment));
   }
 
-  #prepareNow(layerPlan: LayerPlan): Prepared {
-    const ready = this.#prepared.get(layerPlan);
-    if (ready !== undefined) return ready;
+  #prepareNow(layerPlan: LayerPlan, quick: boolean): Prepared {
     const { device } = this;
+    const pipelinesOf = (runs: readonly Run[]): GPUComputePipeline[] =>
+      runs.map(({ request }) => pipelineNow(device, request));
+    const ready = this.#prepared.get(layerPlan);
+    if (ready !== undefined) {
+      if (!quick && ready.runs !== ready.steps) {
+        ready.pipelines = pipelinesOf(ready.steps);
+        ready.runs = ready.steps;
+      }
+      return ready;
+    }
     const { steps, tables, scratch, weights } = this.#layOut(layerPlan);
-    const pipelines = steps.map(({ request }) => pipelineNow(device, request));
+    const runs = this.#runs(steps, quick);
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE;
     const prepared: Prepared = {
       steps,
-      pipelines,
+      runs,
+      pipelines: pipelinesOf(runs),
+      ran: false,
+      improving: undefined,
       tables: bufferFrom(device, 'conv-transpose2d tables', usage, new Uint8Array(tables)),
       weights: [...weights.keys()],
       groups: new WeakMap(),
     };
     for (const [name, size] of scratch) this.#makeScratch(name, size);
-    for (const [name, weight] of weights) if (!this.#weightTexels.has(name)) this.#makeWeightTexels(name, weight);
+    this.#makeWeights(weights);
     this.#prepared.set(layerPlan, prepared);
     return prepared;
   }
@@ -386,6 +452,10 @@ export class GpuLayer {
       format: TEXEL_FORMAT,
       usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING,
     });
+  }
+
+  #makeWeights(weights: Steps['weights']): void {
+    for (const [name, weight] of weights) if (!this.#weightTexels.has(name)) this.#makeWeightTexels(name, weight);
   }
 
   #makeWeightTexels(name: ResourceName, { step, tables, texels }: WeightStep): void {

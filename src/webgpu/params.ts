@@ -26,8 +26,6 @@ const FIELDS = [
   ['weight_base', 1],
   ['bias_base', 1],
   ['kernel_width', 1],
-  ['begins', 1],
-  ['finishes', 1],
   ['negative_slope', 1],
 ] as const;
 export type ParamName = (typeof FIELDS)[number][0];
@@ -78,8 +76,6 @@ export function writeParams(view: DataView, problem: Problem, negativeSlope: num
     weight_base: [weight.base],
     bias_base: [bias.base],
     kernel_width: [columns.kernel],
-    begins: [Number(problem.begins)],
-    finishes: [Number(problem.finishes)],
   };
   for (const [name, numbers] of Object.entries(values) as [ParamName, readonly number[]][]) {
     numbers.forEach((value, i) => {

@@ -146,6 +146,9 @@ function describe(device: GPUDevice, request: PipelineRequest): GPUComputePipeli
 const keyOf = ({ shader, constants, float16 }: PipelineRequest): string =>
   `${nameOf(shader)} ${float16} ${JSON.stringify(constants)}`;
 
+export const isCompiled = (device: GPUDevice, request: PipelineRequest): boolean =>
+  cacheOf(device).pipelines.has(keyOf(request));
+
 /** The pipeline, compiled now if it must be. */
 export function pipelineNow(device: GPUDevice, request: PipelineRequest): GPUComputePipeline {
   const { pipelines } = cacheOf(device);

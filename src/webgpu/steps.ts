@@ -1,5 +1,5 @@
 /** A plan as GPU work, still plain data: dispatches, what each binds by name, and the bytes of their tables. */
-import type { CpuKernelName, KernelName } from '../kernels.ts';
+import type { CpuKernelName, KernelChoice, KernelName } from '../kernels.ts';
 import { ACTIVATIONS, type Spec } from '../options.ts';
 import {
   CONVERT_WORKGROUP,
@@ -28,11 +28,16 @@ export type ResourceName =
 /** What of a resource is bound; a texture is bound as a whole. */
 export type Binding = { readonly name: ResourceName } & Range;
 
-export interface Step {
-  readonly request: PipelineRequest;
-  readonly workgroups: readonly [number, number, number];
+export interface Step extends Run {
   /** In the shader's order. */
   readonly bindings: readonly Binding[];
+  /** What does the same, compiled sooner. */
+  readonly quick?: Run | undefined;
+}
+
+export interface Run {
+  readonly request: PipelineRequest;
+  readonly workgroups: readonly [number, number, number];
 }
 
 /** How the texels of a part's weights are written; they stay until the weights change. */
@@ -58,7 +63,6 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
   const weights = new Map<ResourceName, WeightStep>();
   const expanded = plan.storage === 'expanded';
   const float16 = plan.storage === 'float16';
-  const activation = { ACTIVATION: ACTIVATIONS.indexOf(spec.activation) };
 
   const describe = (into: Tables, problem: Problem): readonly [Binding, Binding] => [
     into.add(PARAMS_SIZE, (view) => {
@@ -69,13 +73,24 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     }),
   ];
   const compute = (part: Part): Step[] => {
-    const { problem, choice, workgroups } = part;
+    const { problem, choice, workgroups, quick } = part;
     const tabled = describe(tables, problem);
     const input = { name: expanded ? 'expandedInput' : 'input', ...part.input } as const;
-    const request = { shader: gpuKernel(choice.kernel), constants: { ...choice.constants, ...activation }, float16 };
+    const shader = gpuKernel(choice.kernel);
+    const store = {
+      BEGINS: Number(problem.begins),
+      FINISHES: Number(problem.finishes),
+      ACTIVATION: ACTIVATIONS.indexOf(spec.activation),
+    };
+    const request = (constants: KernelChoice['constants']): PipelineRequest => ({
+      shader,
+      constants: { ...constants, ...store },
+      float16,
+    });
     const kernel = (input: Binding, weight: Binding): Step => ({
-      request,
+      request: request(choice.constants),
       workgroups,
+      quick: quick && { request: request(quick.constants), workgroups: quick.workgroups },
       bindings: [
         ...tabled,
         input,
