@@ -181,7 +181,8 @@ export class ConvTranspose2d {
 
   /**
    * Computes one call from host to host. The result comes in the form of the input: Float32Array, Float16Array, or
-   * Uint16Array with float16 bits; with `call.output` it is written there.
+   * Uint16Array with float16 bits; with `call.output` it is written there. On an emulated GPU, what was not prepared runs on
+   * what compiles fastest first.
    * @throws ConvTranspose2dError; the signal's reason when aborted
    */
   async forward(input: HostTensor, call?: Call): Promise<HostTensor> {

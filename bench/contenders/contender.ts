@@ -17,6 +17,8 @@ export interface Contender {
   readonly settings: readonly string[];
   /** Rejects with the contender's own words when it refuses the layer. */
   create(problem: Problem, setting: string): Promise<Instance>;
+  /** One result from nothing but a device, where there is a shorter way than an instance's. */
+  first?(problem: Problem): Promise<Float32Array>;
 }
 
 /** A short name for a GPU, from what its adapter tells. */

@@ -68,6 +68,11 @@ export const onWebgpu = (name: string, ours: Library): Contender => ({
     return adapterName((await gpuDevice(ours)).adapterInfo);
   },
   create: (problem) => create(ours, problem),
+  async first(problem) {
+    const layer = makeLayer(problem, await gpuDevice(ours), ours);
+    const { data } = await layer.forward({ shape: problem.layer.input, data: problem.input });
+    return data as Float32Array;
+  },
 });
 
 export const oursWebgpu: Contender = onWebgpu('ours-webgpu', library);
