@@ -543,7 +543,7 @@ export class GpuLayer {
    * and finds the plan's texels there.
    */
   packedWeight(layerPlan: LayerPlan): GPUBuffer {
-    this.#prepareNow(layerPlan);
+    this.#prepareNow(layerPlan, false);
     return this.#packed().weight;
   }
 
