@@ -2,8 +2,8 @@
  * How a call runs on WebAssembly: pure, and plain data, so that it can be sent to a worker.
  *
  * The outputs are cut into tiles of positions m (see geometry.ts), small enough for the part of the input that a tile reads, the
- * strip, to stay in a core's second-level cache. A job is one tile of one image and group, for some of its output channels;
- * jobs are independent, and any number of threads may share them.
+ * strip, to stay in a core's second-level cache. A job is one tile of one image and group, or of several groups whose channels
+ * lie together, for some of its output channels; jobs are independent, and any number of threads may share them.
  */
 import type { Axis, Residue } from '../geometry.ts';
 import type { Addresses, Problem } from '../plan.ts';
@@ -72,6 +72,9 @@ export interface WasmPlan {
   /** Output channels that are computed together: 8, or all of a group's when they are fewer. */
   readonly panel: number;
   readonly panels: number;
+  /** Groups of one job, and how many such sets there are. */
+  readonly groupsTogether: number;
+  readonly groupSets: number;
   /** How many jobs the panels of a tile are split into. */
   readonly parts: number;
   readonly jobs: number;
@@ -84,8 +87,13 @@ export interface WasmPlan {
   readonly phaseTable: number;
   readonly strip: Strip;
   readonly results: Results;
-  /** A thread's working memory, in bytes: the tables are at its start, then gathered weights, strip and results. */
-  readonly work: { readonly strip: number; readonly results: number; readonly size: number };
+  /** A thread's working memory, in bytes: the tables are at its start, then each group's gathered weights, strip and results. */
+  readonly work: {
+    readonly groupWeights: number;
+    readonly strip: number;
+    readonly results: number;
+    readonly size: number;
+  };
   /** Bytes of packed weights, and of the bias before them. */
   readonly weightBytes: number;
   readonly biasBytes: number;
@@ -101,6 +109,8 @@ export interface WasmCuts {
   readonly rowBytes?: number;
 }
 
+/** Groups of one output channel each that one job computes where pixels hold all channels: a cache line of them. */
+const GROUPS_TOGETHER = 16;
 /** Multiplications of one job, about: a few milliseconds, so that an abort is heard. */
 const JOB_MULTIPLICATIONS = 2 ** 25;
 /** Bytes that kernels may read beyond what they need: 32 positions, and some. */
@@ -217,6 +227,7 @@ interface Results {
   readonly rowStride: number;
   /** Of what one call of 'positions' or 'point' writes. */
   readonly phaseStride: number;
+  readonly groupStride: number;
   readonly bytes: number;
 }
 
@@ -224,25 +235,34 @@ interface Results {
 function panelResults(rows: number, columns: number, innerStride: number): Results {
   const channelStride = roundUp(columns, 4) * 4;
   const rowStride = channelStride * 8;
-  return { channelStride, rowStride, phaseStride: rows * rowStride, bytes: innerStride * rows * rowStride };
+  const bytes = innerStride * rows * rowStride;
+  return { channelStride, rowStride, phaseStride: rows * rowStride, groupStride: bytes, bytes };
 }
 
 const familyPositions = ({ spread }: Family, rows: number, columns: number, stripColumns: number): number =>
   (rows - 1) * stripColumns + columns + spread;
 
-/** [family][phase][channel][position], positions as they follow each other in the strip. */
+/** [group][family][phase][channel][position], positions as they follow each other in the strip. */
 function rowResults(
   rows: number,
   columns: number,
   stripColumns: number,
   families: readonly Family[],
   panel: number,
+  groupsTogether: number,
 ): Results {
   const positions = most(families.map((family) => familyPositions(family, rows, columns, stripColumns)));
   // The last step of a kernel may write 31 positions too many.
   const channelStride = (roundUp(positions, 4) + 32) * 4;
   const count = sum(families.map(({ phases }) => phases.length * panel));
-  return { channelStride, rowStride: stripColumns * 4, phaseStride: 0, bytes: count * channelStride };
+  const groupStride = count * channelStride;
+  return {
+    channelStride,
+    rowStride: stripColumns * 4,
+    phaseStride: 0,
+    groupStride,
+    bytes: groupsTogether * groupStride,
+  };
 }
 
 export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
@@ -260,27 +280,33 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   const kernel = outChannels <= 12 ? 'rows' : inner.extent === 1 ? 'point' : 'positions';
   const families = kernel === 'rows' ? familiesOf(phases) : [];
 
+  // A group of one channel would read and write single values of pixels.
+  const apart = outChannels > 1 || problem.input.channel !== 1 || problem.output.channel !== 1;
+  const groupsTogether = apart ? 1 : Math.min(groups, GROUPS_TOGETHER);
+  const groupSets = Math.ceil(groups / groupsTogether);
+
   // The tile: whole rows if they fit, and as many as fit.
   const layOut = (tileRows: number, tileColumns: number): { strip: Strip; results: Results } => {
     const stripRows = tileRows + outer.halo;
     const stripColumns = tileColumns + inner.halo;
     // An odd number of cache lines, so that the channels of one position do not share a set of the cache.
     const planeStride = ((roundUp(stripRows * stripColumns * 4, 64) / 64) | 1) * 64;
-    const strip = { rows: stripRows, columns: stripColumns, planeStride, bytes: inChannels * planeStride };
+    const bytes = groupsTogether * inChannels * planeStride;
+    const strip = { rows: stripRows, columns: stripColumns, planeStride, bytes };
     const results =
       kernel === 'rows'
-        ? rowResults(tileRows, tileColumns, stripColumns, families, panel)
+        ? rowResults(tileRows, tileColumns, stripColumns, families, panel, groupsTogether)
         : panelResults(tileRows, tileColumns, inner.axis.stride);
     return { strip, results };
   };
   // The least job, a panel or all rows of one tile, should be short, and its memory fit the cache.
-  const perPosition = kernelTaps * inChannels * panel;
+  const perPosition = kernelTaps * inChannels * panel * groupsTogether;
   const fits = (tileRows: number, tileColumns: number): boolean => {
     const { strip, results } = layOut(tileRows, tileColumns);
     return strip.bytes + results.bytes <= tileBytes && tileRows * tileColumns * perPosition <= JOB_MULTIPLICATIONS;
   };
   const columnsAllowed = Math.min(
-    Math.floor(rowBytes / (4 * inChannels * (1 + outer.halo))) - inner.halo,
+    Math.floor(rowBytes / (4 * groupsTogether * inChannels * (1 + outer.halo))) - inner.halo,
     Math.floor(JOB_MULTIPLICATIONS / perPosition),
   );
   let innerTiles = Math.ceil(inner.extent / Math.max(16, columnsAllowed));
@@ -288,7 +314,7 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   innerTiles = Math.ceil(inner.extent / innerTile);
   let outerTile = outer.extent;
   while (outerTile > 1 && !fits(outerTile, innerTile)) outerTile--;
-  const wanted = Math.ceil(minimumJobs / Math.max(1, batch * groups * innerTiles));
+  const wanted = Math.ceil(minimumJobs / Math.max(1, batch * groupSets * innerTiles));
   const rowsWanted = Math.min(Math.ceil(wanted / panels), outer.extent);
   outerTile = Math.ceil(outer.extent / Math.max(Math.ceil(outer.extent / outerTile), rowsWanted));
   const outerTiles = Math.ceil(outer.extent / outerTile);
@@ -351,7 +377,7 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   const words = Int32Array.from([...tables, ...resultTable]);
 
   const weightsAt = roundUp(words.byteLength, 64);
-  const stripAt = weightsAt + roundUp(gathered, 64);
+  const stripAt = weightsAt + roundUp(groupsTogether * gathered, 64);
   const resultsAt = stripAt + strip.bytes;
   const planned = ({ axis, shifts, low }: Reach, tile: number, tiles: number): PlanAxis => ({
     input: axis.input,
@@ -372,8 +398,10 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
     outputSteps: steps(problem.output),
     panel,
     panels,
+    groupsTogether,
+    groupSets,
     parts,
-    jobs: batch * groups * outerTiles * innerTiles * parts,
+    jobs: batch * groupSets * outerTiles * innerTiles * parts,
     taps,
     families: rowFamilies.map((family) => ({
       ...family,
@@ -383,7 +411,12 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
     phaseTable,
     strip,
     results,
-    work: { strip: stripAt, results: resultsAt, size: resultsAt + results.bytes + SLACK },
+    work: {
+      groupWeights: gathered,
+      strip: stripAt,
+      results: resultsAt,
+      size: resultsAt + results.bytes + SLACK,
+    },
     weightBytes,
     biasBytes,
   };

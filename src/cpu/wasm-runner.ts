@@ -65,17 +65,18 @@ export class WasmRunner {
         const part = job % parts;
         const index = Math.floor(job / parts);
         const image = Math.floor(index / (inner.tiles * outer.tiles));
-        const group = image % problem.groups;
+        const group = (image % plan.groupSets) * plan.groupsTogether;
         const tile = {
-          batch: Math.floor(image / problem.groups),
+          batch: Math.floor(image / plan.groupSets),
           group,
+          groups: Math.min(plan.groupsTogether, problem.groups - group),
           outer: (Math.floor(index / inner.tiles) % outer.tiles) * outer.tile,
           inner: (index % inner.tiles) * inner.tile,
         };
         if (index !== filled) this.#fill(plan, addresses, tile);
         filled = index;
         if (plan.kernel === 'rows') {
-          if (group !== gathered) this.#gather(plan, addresses, group);
+          if (group !== gathered) this.#gather(plan, addresses, tile);
           gathered = group;
           this.#multiplyRows(plan, addresses, tile);
         } else {
@@ -107,7 +108,7 @@ export class WasmRunner {
       plan.strip.rows,
       plan.strip.columns,
       addresses.input + source * 4,
-      problem.inChannels,
+      tile.groups * problem.inChannels,
       input.channel * 4,
       inputSteps[0] * 4,
       inputSteps[1] * 4,
@@ -154,55 +155,65 @@ export class WasmRunner {
     }
   }
 
-  /** Each family's bias and weights, gathered block by block as the row kernels read them. */
-  #gather(plan: WasmPlan, addresses: WasmAddresses, group: number): void {
+  /** Each family's bias and weights, gathered block by block as the row kernels read them, group by group. */
+  #gather(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): void {
     const { problem, panel, taps } = plan;
-    const bias = addresses.weights + group * panel * 4;
     const kernelSize = problem.rows.kernel * problem.columns.kernel;
-    const weights = addresses.weights + plan.biasBytes + group * kernelSize * problem.inChannels * panel * 4;
-    for (const { phases, blocks } of plan.families) {
-      for (const block of blocks) {
-        for (let row = 0; row < block.rows; row++) {
-          const channel = (block.first + row) % panel;
-          const { count, table } = at(taps, at(phases, Math.floor((block.first + row) / panel)));
-          this.#code.gatherRow(
-            addresses.work + block.weights + row * 4,
-            block.rows * 4,
-            bias + channel * 4,
-            weights + channel * 4,
-            panel * 4,
-            problem.inChannels,
-            addresses.work + table * 4,
-            count,
-          );
+    for (let g = 0; g < tile.groups; g++) {
+      const group = tile.group + g;
+      const target = addresses.work + g * plan.work.groupWeights;
+      const bias = addresses.weights + group * panel * 4;
+      const weights = addresses.weights + plan.biasBytes + group * kernelSize * problem.inChannels * panel * 4;
+      for (const { phases, blocks } of plan.families) {
+        for (const block of blocks) {
+          for (let row = 0; row < block.rows; row++) {
+            const channel = (block.first + row) % panel;
+            const { count, table } = at(taps, at(phases, Math.floor((block.first + row) / panel)));
+            this.#code.gatherRow(
+              target + block.weights + row * 4,
+              block.rows * 4,
+              bias + channel * 4,
+              weights + channel * 4,
+              panel * 4,
+              problem.inChannels,
+              addresses.work + table * 4,
+              count,
+            );
+          }
         }
       }
     }
   }
 
   #multiplyRows(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): void {
-    const { problem, outer, panel, work, taps } = plan;
-    for (const { phases, blocks, results, positions } of plan.families) {
-      const { count, table } = at(taps, at(phases, 0));
-      for (const block of blocks) {
-        at(this.#rowKernels, block.rows - 1)(
-          addresses.work + work.strip,
-          plan.strip.planeStride,
-          problem.inChannels,
-          addresses.work + block.weights,
-          addresses.work + table * 4,
-          count,
-          positions,
-          addresses.work + work.results + results + block.first * plan.results.channelStride,
-          plan.results.channelStride,
-        );
-      }
-    }
+    const { outer, panel, work } = plan;
+    for (let g = 0; g < tile.groups; g++) this.#multiplyGroup(plan, addresses, g);
     this.#activate(plan, addresses);
     for (let r = 0; r < outer.stride; r++) {
       const rows = positionsIn(outer, r, tile.outer);
       const results = addresses.work + work.results + rows.offset * plan.results.rowStride;
-      this.#store(plan, addresses, tile, r, rows, results, 0, panel);
+      this.#store(plan, addresses, tile, r, rows, results, 0, tile.groups * panel);
+    }
+  }
+
+  #multiplyGroup(plan: WasmPlan, addresses: WasmAddresses, group: number): void {
+    const { problem, work, taps, strip } = plan;
+    const { channelStride, groupStride } = plan.results;
+    for (const { phases, blocks, results, positions } of plan.families) {
+      const { count, table } = at(taps, at(phases, 0));
+      for (const block of blocks) {
+        at(this.#rowKernels, block.rows - 1)(
+          addresses.work + work.strip + group * problem.inChannels * strip.planeStride,
+          strip.planeStride,
+          problem.inChannels,
+          addresses.work + group * work.groupWeights + block.weights,
+          addresses.work + table * 4,
+          count,
+          positions,
+          addresses.work + work.results + group * groupStride + results + block.first * channelStride,
+          channelStride,
+        );
+      }
     }
   }
 
@@ -233,7 +244,7 @@ export class WasmRunner {
     firstChannel: number,
     channels: number,
   ): void {
-    const { outer, inner, outputSteps, phaseTable } = plan;
+    const { outer, inner, outputSteps, phaseTable, groupsTogether } = plan;
     const { output } = plan.problem;
     const target =
       tile.batch * output.batch +
@@ -245,7 +256,8 @@ export class WasmRunner {
       results,
       addresses.work + (phaseTable + residue * inner.stride) * 4,
       inner.stride,
-      plan.results.channelStride,
+      // Groups together have a channel each.
+      groupsTogether > 1 ? plan.results.groupStride : plan.results.channelStride,
       plan.results.rowStride,
       addresses.output + target * 4,
       output.channel * 4,
@@ -258,10 +270,12 @@ export class WasmRunner {
   }
 }
 
-/** A tile of an image and group, by where it starts on each axis. */
+/** A tile of an image and its groups, by where it starts on each axis. */
 interface Tile {
   readonly batch: number;
+  /** The first, and how many. */
   readonly group: number;
+  readonly groups: number;
   readonly outer: number;
   readonly inner: number;
 }

@@ -144,6 +144,21 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
     }
   });
 
+  test.each([16, 21, 37])('%i groups of one output channel, channels last, are exact', (groups) => {
+    for (const ins of [1, 2, 3]) {
+      const layer: Layer = {
+        input: [2, ins * groups, 5, 6],
+        outChannels: groups,
+        kernel: [4, 3],
+        options: { stride: 2, groups, layout: 'NHWC', activation: 'relu' },
+      };
+      const data = dataOf(layer, integerTensor, groups + ins);
+      for (const cuts of [{}, { minimumJobs: 12 }, { tileBytes: 1 }]) {
+        judged(layer, 'exact', runOnWasm(layer, { variant, shared: false, cuts }, data), data);
+      }
+    }
+  });
+
   test.each(['leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu'] as const)('%s', (activation) => {
     const layer: Layer = { input: [1, 5, 9, 9], outChannels: 13, kernel: [3, 3], options: { stride: 2, activation } };
     const data = dataOf(layer, floatTensor, 7);
