@@ -53,9 +53,14 @@ export interface RowBlock {
   readonly weights: number;
 }
 
-/** The part of the input that a tile reads: [input channel][row][column]. */
+/**
+ * The part of the input that a tile reads: [input channel][row][column]. Rows are of one piece, or, where taps lie further apart
+ * than a tile is high, a band for each tap: `bandRows` rows for each of them, which are `bandStep` rows of the input apart.
+ */
 interface Strip {
-  readonly rows: number;
+  readonly bands: number;
+  readonly bandRows: number;
+  readonly bandStep: number;
   readonly columns: number;
   readonly planeStride: number;
   readonly bytes: number;
@@ -80,6 +85,11 @@ export interface WasmPlan {
   readonly jobs: number;
   /** Of phase outer residue · inner stride + inner residue: how many taps, and the word of `tables` where they begin. */
   readonly taps: readonly { readonly count: number; readonly table: number }[];
+  /**
+   * Of each word pair of `tables` that is a tap: the input row and column that it reads for a tile at 0. Empty where taps are so
+   * near that all of them may reach every tile.
+   */
+  readonly reaches: Int32Array;
   /** For kernel 'rows'. */
   readonly families: readonly RowFamily[];
   /** Byte offsets: each tap's of its first input and its weights, and, from word `phaseTable` on, of each phase's results. */
@@ -113,6 +123,8 @@ export interface WasmCuts {
 const GROUPS_TOGETHER = 16;
 /** Multiplications of one job, about: a few milliseconds, so that an abort is heard. */
 const JOB_MULTIPLICATIONS = 2 ** 25;
+/** Taps so many inputs apart that tiles between them are worth it: many tiles then meet few taps. */
+const FAR = 8;
 /** Bytes that kernels may read beyond what they need: 32 positions, and some. */
 const SLACK = 192;
 
@@ -149,6 +161,11 @@ interface Reach {
   readonly extent: number;
   /** By how much a strip exceeds its tile. */
   readonly halo: number;
+  /** The most taps of a residue. */
+  readonly taps: number;
+}
+
+interface InnerReach extends Reach {
   /** Where, from the start of the strip, the first tap of each residue reads for the tile's first position. */
   readonly origins: readonly number[];
 }
@@ -162,31 +179,38 @@ function outerReach(axis: Axis): Reach {
   const halo = real.length === 0 ? 0 : most(real.map(({ taps }) => (taps - 1) * axis.inputStep));
   const shifts = axis.residues.map((residue) => (isReal(residue) ? residue.firstInput - first : 0));
   const extent = most(axis.residues.map(({ positions }, r) => positions + (shifts[r] ?? 0)));
-  return { axis, shifts, low: first - halo, extent, halo, origins: axis.residues.map(() => halo) };
+  const taps = halo / axis.inputStep + 1;
+  return { axis, shifts, low: first - halo, extent, halo, taps };
 }
 
 /** The inner axis: a tile has the same positions of all residues, since their columns are interleaved. */
-function innerReach(axis: Axis): Reach {
+function innerReach(axis: Axis): InnerReach {
   const real = axis.residues.filter(isReal);
   const low = real.length === 0 ? 0 : least(real.map((r) => r.firstInput - (r.taps - 1) * axis.inputStep));
   const origins = axis.residues.map((residue) => (isReal(residue) ? residue.firstInput - low : 0));
   const shifts = origins.map(() => 0);
-  return { axis, shifts, low, extent: axis.residues[0]?.positions ?? 0, halo: most(origins), origins };
+  const taps = Math.max(1, ...real.map((residue) => residue.taps));
+  return { axis, shifts, low, extent: axis.residues[0]?.positions ?? 0, halo: most(origins), taps, origins };
 }
+
+/** The largest tile that some taps may miss. */
+const tileBetween = ({ axis, taps, extent }: Reach): number =>
+  taps > 1 && axis.inputStep >= FAR ? Math.min(axis.inputStep, extent) : extent;
 
 /** A phase by its residues; `index` is outer residue · inner stride + inner residue. */
 interface PlannedPhase {
   readonly index: number;
   readonly taps: readonly [outer: number, inner: number];
-  readonly origin: readonly [outer: number, inner: number];
+  /** On the inner axis. */
+  readonly origin: number;
 }
 
-function phasesOf(outer: Reach, inner: Reach): PlannedPhase[] {
+function phasesOf(outer: Reach, inner: InnerReach): PlannedPhase[] {
   return outer.axis.residues.flatMap((a, o) =>
     inner.axis.residues.map((b, i): PlannedPhase => ({
       index: o * inner.axis.stride + i,
       taps: isReal(a) && isReal(b) ? [a.taps, b.taps] : [0, 0],
-      origin: [outer.origins[o] ?? 0, inner.origins[i] ?? 0],
+      origin: inner.origins[i] ?? 0,
     })),
   );
 }
@@ -208,7 +232,7 @@ function familiesOf(phases: readonly PlannedPhase[]): Family[] {
     else family.push(phase);
   }
   return [...families.values()].map((members) => {
-    const inner = members.map(({ origin }) => origin[1]);
+    const inner = members.map(({ origin }) => origin);
     return { phases: members, origin: least(inner), spread: most(inner) - least(inner) };
   });
 }
@@ -287,12 +311,21 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
 
   // The tile: whole rows if they fit, and as many as fit.
   const layOut = (tileRows: number, tileColumns: number): { strip: Strip; results: Results } => {
-    const stripRows = tileRows + outer.halo;
+    const bandStep = Math.min(outer.axis.inputStep, tileRows);
+    const inBands = bandStep < outer.axis.inputStep;
+    const stripRows = tileRows + (outer.taps - 1) * bandStep;
     const stripColumns = tileColumns + inner.halo;
     // An odd number of cache lines, so that the channels of one position do not share a set of the cache.
     const planeStride = ((roundUp(stripRows * stripColumns * 4, 64) / 64) | 1) * 64;
     const bytes = groupsTogether * inChannels * planeStride;
-    const strip = { rows: stripRows, columns: stripColumns, planeStride, bytes };
+    const strip: Strip = {
+      bands: inBands ? outer.taps : 1,
+      bandRows: inBands ? tileRows : stripRows,
+      bandStep: outer.axis.inputStep,
+      columns: stripColumns,
+      planeStride,
+      bytes,
+    };
     const results =
       kernel === 'rows'
         ? rowResults(tileRows, tileColumns, stripColumns, families, panel, groupsTogether)
@@ -309,10 +342,12 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
     Math.floor(rowBytes / (4 * groupsTogether * inChannels * (1 + outer.halo))) - inner.halo,
     Math.floor(JOB_MULTIPLICATIONS / perPosition),
   );
-  let innerTiles = Math.ceil(inner.extent / Math.max(16, columnsAllowed));
+  const [outerMost, innerMost] =
+    kernel === 'positions' ? [tileBetween(outer), tileBetween(inner)] : [outer.extent, inner.extent];
+  let innerTiles = Math.ceil(inner.extent / Math.min(Math.max(16, columnsAllowed), innerMost));
   const innerTile = Math.min(inner.extent, roundUp(Math.ceil(inner.extent / innerTiles), 4));
   innerTiles = Math.ceil(inner.extent / innerTile);
-  let outerTile = outer.extent;
+  let outerTile = outerMost;
   while (outerTile > 1 && !fits(outerTile, innerTile)) outerTile--;
   const wanted = Math.ceil(minimumJobs / Math.max(1, batch * groupSets * innerTiles));
   const rowsWanted = Math.min(Math.ceil(wanted / panels), outer.extent);
@@ -325,18 +360,22 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
 
   // The tables: what each tap reads, then where each phase's results are.
   const tables: number[] = [];
+  const reaches: number[] = [];
   const taps: { count: number; table: number }[] = [];
-  const addTaps = ({ index, taps: [J, L] }: PlannedPhase, origin: readonly [number, number]): void => {
+  const rowStep = Math.min(outer.axis.inputStep, outerTile);
+  const addTaps = ({ index, taps: [J, L] }: PlannedPhase, origin: number): void => {
     const a = outer.axis.residues[Math.floor(index / inner.axis.stride)]!;
     const b = inner.axis.residues[index % inner.axis.stride]!;
     taps[index] = { count: J * L, table: tables.length };
     for (let j = 0; j < J; j++) {
       for (let l = 0; l < L; l++) {
-        const input = (origin[0] - j * outer.axis.inputStep) * strip.columns + origin[1] - l * inner.axis.inputStep;
+        const column = origin - l * inner.axis.inputStep;
+        const input = (outer.taps - 1 - j) * rowStep * strip.columns + column;
         const outerTap = a.firstTap + outer.axis.tapStep * j;
         const innerTap = b.firstTap + inner.axis.tapStep * l;
         const tap = swapped ? innerTap * columns.kernel + outerTap : outerTap * columns.kernel + innerTap;
         tables.push(input * 4, tap * inChannels * panel * 4);
+        reaches.push(outer.low + (outer.taps - 1 - j) * outer.axis.inputStep, inner.low + column);
       }
     }
   };
@@ -361,9 +400,9 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
         blocks,
       });
       for (const phase of family.phases) {
-        addTaps(phase, [phase.origin[0], family.origin]);
+        addTaps(phase, family.origin);
         // Positions are the family's; the phase's own begin later.
-        resultTable[phase.index] = at + (phase.origin[1] - family.origin) * 4;
+        resultTable[phase.index] = at + (phase.origin - family.origin) * 4;
         at += panel * results.channelStride;
       }
     }
@@ -403,6 +442,7 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
     parts,
     jobs: batch * groupSets * outerTiles * innerTiles * parts,
     taps,
+    reaches: Int32Array.from(outerMost < outer.extent || innerMost < inner.extent ? reaches : []),
     families: rowFamilies.map((family) => ({
       ...family,
       blocks: family.blocks.map((block) => ({ ...block, weights: weightsAt + block.weights })),

@@ -60,6 +60,7 @@ export class WasmRunner {
     new Int32Array(this.memory.buffer, addresses.work, plan.tables.length).set(plan.tables);
     let filled = -1;
     let gathered = -1;
+    let taps: readonly number[] = [];
     return (first, end) => {
       for (let job = first; job < end; job++) {
         const part = job % parts;
@@ -73,7 +74,10 @@ export class WasmRunner {
           outer: (Math.floor(index / inner.tiles) % outer.tiles) * outer.tile,
           inner: (index % inner.tiles) * inner.tile,
         };
-        if (index !== filled) this.#fill(plan, addresses, tile);
+        if (index !== filled) {
+          this.#fill(plan, addresses, tile);
+          taps = this.#reach(plan, addresses, tile);
+        }
         filled = index;
         if (plan.kernel === 'rows') {
           if (group !== gathered) this.#gather(plan, addresses, tile);
@@ -82,44 +86,66 @@ export class WasmRunner {
         } else {
           const firstPanel = Math.floor((plan.panels * part) / parts);
           const endPanel = Math.floor((plan.panels * (part + 1)) / parts);
-          for (let panel = firstPanel; panel < endPanel; panel++) this.#multiplyPanel(plan, addresses, tile, panel);
+          for (let panel = firstPanel; panel < endPanel; panel++)
+            this.#multiplyPanel(plan, addresses, tile, panel, taps);
         }
       }
     };
   }
 
   #fill(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): void {
-    const { outer, inner, problem, inputSteps } = plan;
+    const { outer, inner, problem, inputSteps, strip } = plan;
     const { input } = problem;
-    const firstRow = tile.outer + outer.low;
     const firstColumn = tile.inner + inner.low;
-    const top = clamp(-firstRow, 0, plan.strip.rows);
-    const bottom = clamp(outer.input - firstRow, top, plan.strip.rows);
-    const left = clamp(-firstColumn, 0, plan.strip.columns);
-    const right = clamp(inner.input - firstColumn, left, plan.strip.columns);
-    const source =
-      tile.batch * input.batch +
-      tile.group * input.group +
-      (firstRow + top) * inputSteps[0] +
-      (firstColumn + left) * inputSteps[1];
-    this.#code.fillStrip(
-      addresses.work + plan.work.strip,
-      plan.strip.planeStride,
-      plan.strip.rows,
-      plan.strip.columns,
-      addresses.input + source * 4,
-      tile.groups * problem.inChannels,
-      input.channel * 4,
-      inputSteps[0] * 4,
-      inputSteps[1] * 4,
-      top,
-      bottom,
-      left,
-      right,
-    );
+    const left = clamp(-firstColumn, 0, strip.columns);
+    const right = clamp(inner.input - firstColumn, left, strip.columns);
+    for (let band = 0; band < strip.bands; band++) {
+      const firstRow = tile.outer + outer.low + band * strip.bandStep;
+      const top = clamp(-firstRow, 0, strip.bandRows);
+      const bottom = clamp(outer.input - firstRow, top, strip.bandRows);
+      const source =
+        tile.batch * input.batch +
+        tile.group * input.group +
+        (firstRow + top) * inputSteps[0] +
+        (firstColumn + left) * inputSteps[1];
+      this.#code.fillStrip(
+        addresses.work + plan.work.strip + band * strip.bandRows * strip.columns * 4,
+        strip.planeStride,
+        strip.bandRows,
+        strip.columns,
+        addresses.input + source * 4,
+        tile.groups * problem.inChannels,
+        input.channel * 4,
+        inputSteps[0] * 4,
+        inputSteps[1] * 4,
+        top,
+        bottom,
+        left,
+        right,
+      );
+    }
   }
 
-  #multiplyPanel(plan: WasmPlan, addresses: WasmAddresses, tile: Tile, panel: number): void {
+  /** Puts the taps that reach inputs of a tile to the front of each phase's; says how many. Others read zeros alone. */
+  #reach(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): number[] {
+    const { outer, inner, tables, reaches } = plan;
+    if (reaches.length === 0) return plan.taps.map(({ count }) => count);
+    const words = new Int32Array(this.memory.buffer, addresses.work, tables.length);
+    return plan.taps.map(({ count, table }) => {
+      let end = table;
+      for (let tap = table; tap < table + 2 * count; tap += 2) {
+        const row = tile.outer + reaches[tap]!;
+        const column = tile.inner + reaches[tap + 1]!;
+        if (row + outer.tile <= 0 || row >= outer.input || column + inner.tile <= 0 || column >= inner.input) continue;
+        words[end++] = tables[tap]!;
+        words[end++] = tables[tap + 1]!;
+      }
+      return (end - table) / 2;
+    });
+  }
+
+  /** @param taps of each phase */
+  #multiplyPanel(plan: WasmPlan, addresses: WasmAddresses, tile: Tile, panel: number, taps: readonly number[]): void {
     const { problem, outer, inner, work } = plan;
     const multiply = plan.kernel === 'point' ? this.#code.multiplyPoint : this.#code.multiplyPositions;
     const index = tile.group * plan.panels + panel;
@@ -133,7 +159,7 @@ export class WasmRunner {
       const rows = positionsIn(outer, r, tile.outer);
       if (rows.count === 0) continue;
       for (let s = 0; s < inner.stride; s++) {
-        const { count, table } = at(plan.taps, r * inner.stride + s);
+        const phase = r * inner.stride + s;
         multiply(
           addresses.work + work.strip + rows.offset * plan.strip.columns * 4,
           plan.strip.columns * 4,
@@ -141,8 +167,8 @@ export class WasmRunner {
           problem.inChannels,
           weights,
           bias,
-          addresses.work + table * 4,
-          count,
+          addresses.work + at(plan.taps, phase).table * 4,
+          at(taps, phase),
           rows.count,
           positionsIn(inner, s, tile.inner).count,
           results + s * plan.results.phaseStride,

@@ -97,7 +97,7 @@ const layers: fc.Arbitrary<Layer> = fc
     size: fc.tuple(fc.constantFrom(1, 1, 2, 3, 5, 9), fc.constantFrom(1, 1, 2, 4, 5, 13, 37)),
     kernel: both(fc.integer({ min: 1, max: 5 })),
     stride: both(fc.integer({ min: 1, max: 5 })),
-    dilation: both(fc.integer({ min: 1, max: 4 })),
+    dilation: both(fc.constantFrom(1, 1, 2, 3, 4, 9, 17)),
     sides: fc.tuple(...Array.from({ length: 4 }, () => fc.integer({ min: -3, max: 5 }))),
     layout: fc.constantFrom('NCHW' as const, 'NHWC' as const),
     activation: fc.constantFrom<Activation>('none', 'none', 'relu', 'relu6'),
@@ -124,16 +124,20 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
   test('600 random layers, in tiles and jobs of all sizes, are exact on integers', () => {
     const kernels = new Map<string, number>();
     let tiled = 0;
+    let banded = 0;
+    let selected = 0;
     const property = fc.property(layers, cuts, fc.boolean(), fc.nat(), (layer, cut, shared, seed) => {
       const data = dataOf(layer, integerTensor, seed);
       const ran = runOnWasm(layer, { variant, shared, cuts: cut }, data);
       judged(layer, 'exact', ran, data);
       kernels.set(ran.plan.kernel, (kernels.get(ran.plan.kernel) ?? 0) + 1);
       if (ran.plan.inner.tiles > 1 && ran.plan.outer.tiles > 1) tiled++;
+      if (ran.plan.strip.bands > 1) banded++;
+      if (ran.plan.reaches.length > 0) selected++;
     });
     fc.assert(property, { numRuns: 600 });
     for (const kernel of ['rows', 'positions', 'point']) expect(kernels.get(kernel), kernel).toBeGreaterThan(5);
-    expect(tiled).toBeGreaterThan(5);
+    for (const count of [tiled, banded, selected]) expect(count).toBeGreaterThan(5);
   });
 
   test('every number of columns is exact', () => {
