@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { Pixels } from '../../demo/src/upsample/pixels.ts';
 import { encodePng, randomPixels } from './pictures.ts';
 import {
   expectAccessible,
@@ -11,6 +12,7 @@ import {
   expectResponsive,
   LOOKS,
   openSite,
+  takableGpu,
   type Site,
   type VisitOptions,
 } from './site.ts';
@@ -63,6 +65,19 @@ async function status(wanted: RegExp): Promise<void> {
 async function learn(): Promise<void> {
   await page.click('.learn');
   await status(/^Learned in/);
+  await settled();
+}
+
+async function choose(pixels: Pixels, name: string): Promise<void> {
+  const path = join(files, name);
+  await writeFile(path, encodePng(pixels));
+  const input = (await page.$('input[type=file]'))!;
+  await input.uploadFile(path);
+  await page.waitForFunction(
+    (wanted) => document.querySelector('#size')!.textContent.startsWith(wanted),
+    {},
+    `${pixels.width} × ${pixels.height} →`,
+  );
   await settled();
 }
 
@@ -121,14 +136,84 @@ test('learning can be cancelled in the middle, and the kernel is as it was befor
   expect(await text('.tag-before')).toBe('Before');
 });
 
+test('nothing is learned by surprise: a kernel is of its scale and picture until the button is pressed', async () => {
+  await open('?device=cpu&kernel=learned');
+  await learn();
+  const gain = await text('#gain');
+  expect(await text('#difference-note')).toContain('Rounding to 32 bits explains');
+  expect(await text('.learn')).toBe('Learn again');
+  await page.click('input[name=scale][value="2"]');
+  await settled();
+  expect(await text('.learn')).toBe('Learn from this picture');
+  expect(await isShown('.gains')).toBe(false);
+  expect(await text('.tag-after')).toBe('After');
+  await page.click('input[name=scale][value="3"]');
+  await settled();
+  expect(await text('#gain')).toBe(gain);
+  expect(await isShown('.curve')).toBe(true);
+  await choose(randomPixels(100, 120, 1), 'other.png');
+  expect(await text('.learn')).toBe('Learn from this picture');
+  expect(await text('.learn-note')).toContain('another picture (harbour)');
+  expect(await text('.tag-after')).toBe('Learned');
+  await page.click('input[name=kernel][value=bicubic]');
+  await settled();
+  expect(await isShown('.learning')).toBe(false);
+  expect(await text('.tag-before')).toBe('Before');
+});
+
+test('another choice in the middle ends learning', async () => {
+  await open('?device=webgpu&kernel=learned&scale=2');
+  await page.click('.learn');
+  await page.waitForFunction(() => document.querySelector<HTMLProgressElement>('.learning progress')!.value > 0.05);
+  await page.click('input[name=scale][value="4"]');
+  await settled();
+  await page.waitForFunction(() => document.querySelector<HTMLElement>('.learn')!.checkVisibility());
+  expect(await isShown('.gains')).toBe(false);
+  expect(await isShown('.curve')).toBe(false);
+});
+
+test('a video is enlarged by a kernel that was learned, and a picture of it can be learned from', async () => {
+  await open('?device=cpu&kernel=learned&scale=2');
+  await learn();
+  await page.click('.camera');
+  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  expect(await text('#difference-note')).toContain('Rounding to 32 bits explains');
+  expect(await text('.learn-note')).toContain('keep one of the video');
+  expect(await page.$eval('.learn', (button) => (button as HTMLButtonElement).disabled)).toBe(true);
+  await page.click('.keep');
+  await page.waitForFunction(() => document.querySelector('.picture-name')!.textContent === 'Photo.');
+  await settled();
+  await learn();
+  expect(await text('.learn-note')).toContain('beside bilinear');
+});
+
+test('with the keyboard alone: the focus goes to Cancel, and back', async () => {
+  await open('?device=webgpu&kernel=learned&scale=2');
+  await page.focus('input[name=kernel][value=learned]');
+  await page.keyboard.press('Tab');
+  const focused = (): Promise<string> => page.evaluate(() => document.activeElement!.className);
+  expect(await focused()).toContain('learn');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.activeElement!.classList.contains('cancel-learning'));
+  await page.keyboard.press('Enter');
+  await status(/^Cancelled/);
+  expect(await focused()).toContain('primary learn');
+});
+
+test('a GPU that is taken away in the middle is told in plain words, and learning can begin again', async () => {
+  await open('?device=webgpu&kernel=learned&scale=2', { prepare: takableGpu });
+  await page.click('.learn');
+  await page.waitForFunction(() => document.querySelector<HTMLProgressElement>('.learning progress')!.value > 0.05);
+  await page.evaluate(() => window.dispatchEvent(new Event('take-gpu')));
+  await status(/^The GPU was taken away/);
+  expect(await isShown('.learn')).toBe(true);
+  await learn();
+  expect(await figure('gain')).toBeGreaterThanOrEqual(0.5);
+});
+
 test('a picture that is too small to learn from is refused in plain words', async () => {
   await open('?device=cpu&kernel=learned&scale=2');
-  const path = join(files, 'small.png');
-  await writeFile(path, encodePng(randomPixels(50, 90, 1)));
-  const input = (await page.$('input[type=file]'))!;
-  await input.uploadFile(path);
-  await page.waitForFunction(() => document.querySelector('#size')!.textContent.startsWith('90 × 50'));
-  await settled();
+  await choose(randomPixels(50, 90, 1), 'small.png');
   await page.click('.learn');
   await status(/^This picture is too small to learn from/);
   expect(await isShown('.learn')).toBe(true);

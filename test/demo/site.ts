@@ -73,6 +73,25 @@ export async function pretendHardware(page: Page): Promise<void> {
   });
 }
 
+/** Has an event 'take-gpu' of the window take the page's GPU away. */
+export async function takableGpu(page: Page): Promise<void> {
+  await page.evaluateOnNewDocument(() => {
+    const requestAdapter = navigator.gpu.requestAdapter.bind(navigator.gpu);
+    navigator.gpu.requestAdapter = async (options) => {
+      const adapter = await requestAdapter(options);
+      const requestDevice = adapter!.requestDevice.bind(adapter);
+      adapter!.requestDevice = async (descriptor) => {
+        const device = await requestDevice(descriptor);
+        window.addEventListener('take-gpu', () => {
+          device.destroy();
+        });
+        return device;
+      };
+      return adapter;
+    };
+  });
+}
+
 /** Widths and colours that every view is looked at in. */
 export const LOOKS = [
   [1280, 'light'],

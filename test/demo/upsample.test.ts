@@ -24,6 +24,7 @@ import {
   LOOKS,
   openSite,
   pretendHardware,
+  takableGpu,
   type Site,
   type VisitOptions,
 } from './site.ts';
@@ -190,24 +191,7 @@ test('a forced GPU that is not there is told in plain words, with a way on', asy
 });
 
 test('a GPU that is taken away is told in plain words, and the page goes on', async () => {
-  await open('?device=webgpu&scale=2', {
-    prepare: (fresh) =>
-      fresh.evaluateOnNewDocument(() => {
-        const requestAdapter = navigator.gpu.requestAdapter.bind(navigator.gpu);
-        navigator.gpu.requestAdapter = async (options) => {
-          const adapter = await requestAdapter(options);
-          const requestDevice = adapter!.requestDevice.bind(adapter);
-          adapter!.requestDevice = async (descriptor) => {
-            const device = await requestDevice(descriptor);
-            window.addEventListener('take-gpu', () => {
-              device.destroy();
-            });
-            return device;
-          };
-          return adapter;
-        };
-      }),
-  });
+  await open('?device=webgpu&scale=2', { prepare: takableGpu });
   await page.evaluate(() => window.dispatchEvent(new Event('take-gpu')));
   await page.waitForFunction(() => !document.querySelector<HTMLElement>('#problem')!.hidden);
   expect(await text('#problem p')).toContain('The GPU was taken away');

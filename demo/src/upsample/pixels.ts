@@ -11,7 +11,7 @@ export interface Pixels {
 /** Red, green and blue. */
 export const CHANNELS = 3;
 
-const clamp = (value: number, last: number): number => Math.min(Math.max(value, 0), last);
+export const clamp = (value: number, last: number): number => Math.min(Math.max(value, 0), last);
 
 /**
  * One value of a picture, 0 to 255. Positions outside repeat the nearest edge pixel, so that the border of the

@@ -1,7 +1,7 @@
 import type { HostTensor } from 'webgpu-conv-transpose2d';
 import { makeBreather } from '../../work.ts';
 import type { UpsampleLayer } from '../kernels.ts';
-import { CHANNELS, valueAt, type Pixels } from '../pixels.ts';
+import { CHANNELS, clamp, valueAt, type Pixels } from '../pixels.ts';
 
 /** Pixels on a side of a patch, a multiple of every scale. */
 export const PATCH = 48;
@@ -68,17 +68,23 @@ async function cut(
   const side = PATCH / stride + 2 * halo;
   const small = new Float32Array(CHANNELS * places.length * side * side);
   const large = new Float32Array(CHANNELS * places.length * PATCH * PATCH);
+  const [rows, columns] = [Math.floor(pixels.height / stride), Math.floor(pixels.width / stride)];
   const means = new Float32Array(CHANNELS * places.length);
   const breathe = makeBreather();
   let [toSmall, toLarge, toMeans] = [0, 0, 0];
   for (const { top, left } of places) {
     for (let channel = 0; channel < CHANNELS; channel++) {
-      const level = (row: number, column: number): number => valueAt(pixels, channel, top + row, left + column) / 255;
-      const middle = mean(level, PATCH, 0, 0);
+      const level = (row: number, column: number): number => valueAt(pixels, channel, row, column) / 255;
+      const middle = mean(level, PATCH, top / PATCH, left / PATCH);
       means[toMeans++] = middle;
-      for (let i = 0; i < PATCH * PATCH; i++) large[toLarge++] = level(Math.floor(i / PATCH), i % PATCH) - middle;
+      for (let i = 0; i < PATCH * PATCH; i++) {
+        large[toLarge++] = level(top + Math.floor(i / PATCH), left + (i % PATCH)) - middle;
+      }
       for (let i = 0; i < side * side; i++) {
-        small[toSmall++] = mean(level, stride, Math.floor(i / side) - halo, (i % side) - halo) - middle;
+        // Beyond the small picture, its edge is repeated.
+        const row = clamp(top / stride + Math.floor(i / side) - halo, rows - 1);
+        const column = clamp(left / stride + (i % side) - halo, columns - 1);
+        small[toSmall++] = mean(level, stride, row, column) - middle;
       }
     }
     await breathe();
