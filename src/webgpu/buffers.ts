@@ -9,12 +9,18 @@ import {
   elementCount,
   float16Tensor,
 } from '../tensors.ts';
+import { TEXELS_IN_LINE } from '../plan.ts';
 import type { DType, GpuTensor, HostTensor } from '../types.ts';
-import { inScopes, lossBehind, lossOf, makeBuffer } from './scopes.ts';
+import { TEXEL_FORMAT } from './pipelines.ts';
+import { inScopes, lossBehind, lossOf, makeBuffer, makeTexture } from './scopes.ts';
 
 /** Bytes that a tensor's binding takes: whole words. */
 export const tensorBytes = (shape: readonly number[], dtype: DType): number =>
   Math.ceil((elementCount(shape) * bytesPerElement(dtype)) / 4) * 4;
+
+export const bindingOf = ({ shape, buffer, dtype, offset }: Required<GpuTensor>): GPUBufferBinding => ({
+  ...{ buffer, offset, size: tensorBytes(shape, dtype) },
+});
 
 /** Of the tensors that are handed to callers. */
 const tensorUsage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
@@ -36,6 +42,19 @@ export function bufferFrom(device: GPUDevice, label: string, usage: number, byte
   buffer.unmap();
   return buffer;
 }
+
+/** What a shader reads its Params and tables from. */
+export const tableFrom = (device: GPUDevice, label: string, words: ArrayBuffer): GPUBuffer =>
+  bufferFrom(device, label, GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE, new Uint8Array(words));
+
+/** A texture that holds so many texels, in whole lines. */
+export const makeTexels = (device: GPUDevice, label: string, texels: number): GPUTexture =>
+  makeTexture(device, {
+    label,
+    size: [TEXELS_IN_LINE, Math.ceil(texels / TEXELS_IN_LINE)],
+    format: TEXEL_FORMAT,
+    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING,
+  });
 
 /** The memory of a buffer that is mapped at creation; wgpu has none for an invalid one, whose error its scope reports. */
 function mappedRange(buffer: GPUBuffer): ArrayBuffer | undefined {

@@ -93,7 +93,7 @@ const entry = (type: Bindings[number], binding: number): GPUBindGroupLayoutEntry
 });
 
 /** The bind group layout of a shader: kernels of a kind have the same. */
-export function bindGroupLayout(device: GPUDevice, shader: ShaderName | Shader): GPUBindGroupLayout {
+function bindGroupLayout(device: GPUDevice, shader: ShaderName | Shader): GPUBindGroupLayout {
   const { name, bindings } = shaderOf(shader);
   const { layouts } = cacheOf(device);
   let layout = layouts.get(bindings);
@@ -105,6 +105,19 @@ export function bindGroupLayout(device: GPUDevice, shader: ShaderName | Shader):
     layouts.set(bindings, layout);
   }
   return layout;
+}
+
+/** A bind group of a shader's resources, in order. */
+export function bindGroup(
+  device: GPUDevice,
+  shader: ShaderName | Shader,
+  resources: readonly GPUBindingResource[],
+): GPUBindGroup {
+  return device.createBindGroup({
+    label: `conv-transpose2d ${nameOf(shader)}`,
+    layout: bindGroupLayout(device, shader),
+    entries: resources.map((resource, binding) => ({ binding, resource })),
+  });
 }
 
 /** A shader whose element type is f16: the one marked line is rewritten. */

@@ -12,6 +12,7 @@ import {
 } from '../plan.ts';
 import { PARAMS_SIZE, residuesSize, writeParams, writeResidues } from './params.ts';
 import type { PipelineRequest } from './pipelines.ts';
+import type { Made } from './scopes.ts';
 
 /** The buffers and textures that a step names. */
 export type ResourceName =
@@ -38,6 +39,18 @@ export interface Step extends Run {
 export interface Run {
   readonly request: PipelineRequest;
   readonly workgroups: readonly [number, number, number];
+}
+
+/** What a step binds of these; `offsets` are where the caller's tensors begin. */
+export function resourcesOf(
+  { bindings }: Step,
+  named: ReadonlyMap<ResourceName, Made>,
+  offsets: Readonly<Partial<Record<ResourceName, number>>> = {},
+): GPUBindingResource[] {
+  return bindings.map(({ name, offset, size }) => {
+    const made = named.get(name)!;
+    return 'size' in made ? { buffer: made, offset: (offsets[name] ?? 0) + offset, size } : made.createView();
+  });
 }
 
 /** How the texels of a part's weights are written; they stay until the weights change. */

@@ -1,0 +1,212 @@
+/** What plans have made ahead of their calls: pipelines, tables and scratch; bind groups once tensors are met. */
+import type { Spec } from '../options.ts';
+import { TEXELS_IN_LINE, textureBytes, type LayerPlan } from '../plan.ts';
+import type { GpuTensor } from '../types.ts';
+import { makeTexels, tableFrom } from './buffers.ts';
+import type { PackedParameters } from './packed-parameters.ts';
+import { bindGroup, isCompiled, pipelineNow, pipelineSoon } from './pipelines.ts';
+import type { Retired } from './retired.ts';
+import { makeBuffer, type Made } from './scopes.ts';
+import { layOut, resourcesOf, type ResourceName, type Run, type Step, type Steps } from './steps.ts';
+
+/** A plan with everything made but the bind groups, which name the caller's tensors. */
+interface Prepared {
+  readonly steps: readonly Step[];
+  /** How each step runs: as it says, or quick while that is not compiled yet. */
+  runs: readonly Run[];
+  pipelines: readonly GPUComputePipeline[];
+  /** Whether a call ran quick steps, and after that the compiling of the others. */
+  ran: boolean;
+  improving: Promise<void> | undefined;
+  readonly tables: GPUBuffer;
+  /** Names of the weights' texels that the steps read. */
+  readonly weights: readonly ResourceName[];
+  /** Of input and output; for a pair of buffers, by offsets. */
+  groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string, readonly GPUBindGroup[]>>>;
+}
+
+/** Bind groups that are kept for a pair of buffers: one for each pair of offsets. */
+const KEPT_OFFSETS = 64;
+
+export class PreparedPlans {
+  readonly #device: GPUDevice;
+  readonly #spec: Spec;
+  readonly #parameters: PackedParameters;
+  readonly #retired: Retired;
+  readonly #plans = new Map<LayerPlan, Prepared>();
+  /** What lives between the steps of a call. Calls run one after the other, so that all plans share it. */
+  readonly #scratch = new Map<ResourceName, Made>();
+
+  constructor(device: GPUDevice, spec: Spec, parameters: PackedParameters, retired: Retired) {
+    this.#device = device;
+    this.#spec = spec;
+    this.#parameters = parameters;
+    this.#retired = retired;
+  }
+
+  /** Whether all is made; with `quick`, what compiles sooner will do. */
+  has(layerPlan: LayerPlan, quick: boolean): boolean {
+    const ready = this.#plans.get(layerPlan);
+    return ready !== undefined && (quick || ready.runs === ready.steps);
+  }
+
+  layOut(layerPlan: LayerPlan): Steps {
+    const { minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment } = this.#device.limits;
+    return layOut(this.#spec, layerPlan, Math.max(minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment));
+  }
+
+  /** Compiles without blocking. Kernels come last and take longest. */
+  compile(steps: readonly Step[], quick: boolean): Promise<GPUComputePipeline[]> {
+    return Promise.all(
+      [...this.#runs(steps, quick)].reverse().map(({ request }) => pipelineSoon(this.#device, request)),
+    );
+  }
+
+  /** Makes what a plan lacks. */
+  make(layerPlan: LayerPlan, quick: boolean): Prepared {
+    const device = this.#device;
+    const pipelinesOf = (runs: readonly Run[]): GPUComputePipeline[] =>
+      runs.map(({ request }) => pipelineNow(device, request));
+    const ready = this.#plans.get(layerPlan);
+    if (ready !== undefined) {
+      if (!quick && ready.runs !== ready.steps) {
+        ready.pipelines = pipelinesOf(ready.steps);
+        ready.runs = ready.steps;
+      }
+      return ready;
+    }
+    const { steps, tables, scratch, weights } = this.layOut(layerPlan);
+    const runs = this.#runs(steps, quick);
+    const prepared: Prepared = {
+      ...{ steps, runs, ran: false, improving: undefined },
+      pipelines: pipelinesOf(runs),
+      tables: tableFrom(device, 'conv-transpose2d tables', tables),
+      weights: [...weights.keys()],
+      groups: new WeakMap(),
+    };
+    for (const [name, size] of scratch) this.#makeScratch(name, size);
+    this.#parameters.makeTexels(weights);
+    this.#plans.set(layerPlan, prepared);
+    return prepared;
+  }
+
+  /** Records a call by what is made, or makes it. */
+  encode(
+    encoder: GPUCommandEncoder,
+    layerPlan: LayerPlan,
+    input: Required<GpuTensor>,
+    output: Required<GpuTensor>,
+    quick: boolean,
+  ): void {
+    const prepared = this.#plans.get(layerPlan) ?? this.make(layerPlan, quick);
+    const { steps, runs, pipelines } = prepared;
+    if (steps.length === 0) return;
+    if (runs !== steps) this.#improve(prepared);
+    const groups = this.#bindGroups(prepared, input, output);
+    const pass = encoder.beginComputePass({ label: 'conv-transpose2d' });
+    for (let i = 0; i < runs.length; i++) {
+      const [x, y, z] = runs[i]!.workgroups;
+      pass.setPipeline(pipelines[i]!);
+      pass.setBindGroup(0, groups[i]);
+      pass.dispatchWorkgroups(x, y, z);
+    }
+    pass.end();
+  }
+
+  /** How steps run: with `quick`, by what compiles sooner where the rest is not compiled yet. */
+  #runs(steps: readonly Step[], quick: boolean): readonly Run[] {
+    const runs = steps.map((step) =>
+      quick && step.quick !== undefined && !isCompiled(this.#device, step.request) ? step.quick : step,
+    );
+    return runs.every((run, i) => run === steps[i]) ? steps : runs;
+  }
+
+  /** From the second call that runs quick steps on, the others are compiled beside the calls, which take them once they are there. */
+  #improve(prepared: Prepared): void {
+    if (prepared.ran) {
+      prepared.improving ??= Promise.all(prepared.steps.map(({ request }) => pipelineSoon(this.#device, request))).then(
+        (pipelines) => {
+          prepared.pipelines = pipelines;
+          prepared.runs = prepared.steps;
+        },
+        () => undefined,
+      );
+    }
+    prepared.ran = true;
+  }
+
+  /** Lets go of what a plan was prepared to. */
+  release(layerPlan: LayerPlan): void {
+    const prepared = this.#plans.get(layerPlan);
+    if (prepared === undefined) return;
+    this.#plans.delete(layerPlan);
+    this.#retired.add(prepared.tables);
+    const wanted = new Set([...this.#plans.values()].flatMap(({ weights }) => weights));
+    for (const name of prepared.weights) if (!wanted.has(name)) this.#parameters.release(name);
+  }
+
+  /** Forgets what is gone, and all bind groups. */
+  forget(gone: ReadonlySet<Made>): void {
+    for (const [plan, { tables }] of this.#plans) if (gone.has(tables)) this.#plans.delete(plan);
+    for (const [name, made] of this.#scratch) if (gone.has(made)) this.#scratch.delete(name);
+    this.#forgetBindGroups();
+  }
+
+  destroy(): void {
+    for (const { tables } of this.#plans.values()) tables.destroy();
+    for (const made of this.#scratch.values()) made.destroy();
+    this.#plans.clear();
+    this.#scratch.clear();
+  }
+
+  /** Makes scratch of at least `size` bytes, and where it replaces some, of at least twice that: little is replaced. */
+  #makeScratch(name: ResourceName, size: number): void {
+    const { limits } = this.#device;
+    const old = this.#scratch.get(name);
+    const had = old === undefined ? 0 : bytesIn(old);
+    if (had >= size) return;
+    const texels = name === 'inputTexels';
+    const most = texels ? 16 * TEXELS_IN_LINE * limits.maxTextureDimension2D : limits.maxBufferSize;
+    const grown = Math.min(Math.max(size, 2 * had), most);
+    const label = `conv-transpose2d ${name}`;
+    const made = texels
+      ? makeTexels(this.#device, label, grown / 16)
+      : makeBuffer(this.#device, { label, size: grown, usage: GPUBufferUsage.STORAGE });
+    this.#scratch.set(name, made);
+    if (old === undefined) return;
+    this.#retired.add(old);
+    this.#forgetBindGroups();
+  }
+
+  #forgetBindGroups(): void {
+    for (const prepared of this.#plans.values()) prepared.groups = new WeakMap();
+  }
+
+  /** The bind groups of a pair of tensors: made when they first meet, kept while their buffers live. */
+  #bindGroups(prepared: Prepared, input: Required<GpuTensor>, output: Required<GpuTensor>): readonly GPUBindGroup[] {
+    let byOutput = prepared.groups.get(input.buffer);
+    if (byOutput === undefined) prepared.groups.set(input.buffer, (byOutput = new WeakMap()));
+    let byOffsets = byOutput.get(output.buffer);
+    if (byOffsets === undefined) byOutput.set(output.buffer, (byOffsets = new Map<string, readonly GPUBindGroup[]>()));
+    const key = `${input.offset} ${output.offset}`;
+    let groups = byOffsets.get(key);
+    if (groups === undefined) {
+      if (byOffsets.size >= KEPT_OFFSETS) byOffsets.clear();
+      const named = new Map<ResourceName, Made>([
+        ...this.#scratch,
+        ...this.#parameters.resources,
+        ['tables', prepared.tables],
+        ['input', input.buffer],
+        ['output', output.buffer],
+      ]);
+      const offsets = { input: input.offset, output: output.offset };
+      groups = prepared.steps.map((step) =>
+        bindGroup(this.#device, step.request.shader, resourcesOf(step, named, offsets)),
+      );
+      byOffsets.set(key, groups);
+    }
+    return groups;
+  }
+}
+
+const bytesIn = (made: Made): number => ('size' in made ? made.size : textureBytes(made.width * made.height));
