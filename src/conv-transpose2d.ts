@@ -72,6 +72,10 @@ export class ConvTranspose2d {
   #destroyed = false;
 
   /**
+   * Draws weight and bias from PyTorch's distribution, U(−√k, √k) with k = groups / (outChannels · kernel height · width).
+   * @param inChannels C of the input
+   * @param outChannels C of the output
+   * @param kernelSize in taps: one number, or (height, width)
    * @throws ConvTranspose2dError INVALID_ARGUMENT, naming the argument, its value and the rule
    */
   constructor(
@@ -99,7 +103,8 @@ export class ConvTranspose2d {
   }
 
   /**
-   * Takes weights (in the layer's `weightLayout`) and bias (outChannels). Host tensors are copied; GPU tensors are packed
+   * Takes the weight, (inChannels, outChannels / groups, height, width) or as `weightLayout` says, and the bias,
+   * (outChannels), both of the layer's dtype. Host tensors are copied; GPU tensors are packed
    * by a pass that is submitted at once, so they may be changed or destroyed afterwards.
    * @throws ConvTranspose2dError INVALID_ARGUMENT, DESTROYED; NOT_READY for GPU tensors while no device is known
    */
@@ -136,7 +141,10 @@ export class ConvTranspose2d {
     this.#loads++;
   }
 
-  /** Weights in the layer's `weightLayout`, and the bias if there is one. */
+  /**
+   * Copies of the weight, in the layer's `weightLayout`, and of the bias if there is one.
+   * @throws ConvTranspose2dError DESTROYED; DEVICE_LOST where only the lost GPU had them
+   */
   async stateDict(): Promise<{ weight: HostTensor; bias?: HostTensor }> {
     this.#checkAlive();
     this.#draw();
@@ -180,7 +188,8 @@ export class ConvTranspose2d {
   }
 
   /**
-   * Computes one call from host to host. The result comes in the form of the input: Float32Array, Float16Array, or
+   * Computes one call from host to host: input (N, C, H, W) or (C, H, W), or channels last with `layout: 'NHWC'`; the output
+   * likewise, of the shape that `outputShape` gives. The result comes in the form of the input: Float32Array, Float16Array, or
    * Uint16Array with float16 bits; with `call.output` it is written there. On an emulated GPU, what was not prepared runs on
    * what compiles fastest first.
    * @throws ConvTranspose2dError; the signal's reason when aborted
@@ -439,7 +448,8 @@ function shapeOfOutput(spec: Spec, inputShape: unknown, outputSize: unknown): nu
 }
 
 /**
- * The shape that `convTranspose2d` gives for an input's and a weight's.
+ * The shape that `convTranspose2d` gives for an input's, (N, C, H, W) or (C, H, W), and a weight's, (I, O, H, W), or those in
+ * the layouts that the options say.
  * @throws ConvTranspose2dError INVALID_ARGUMENT
  */
 export function outputShape(
