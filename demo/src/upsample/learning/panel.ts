@@ -84,10 +84,9 @@ export class LearningPanel {
     this.#write('.learn-status', 'Learning…');
     const start = performance.now();
     try {
-      const { learn } = await import('./learn.ts');
-      const opened = await device;
+      const [{ learn }, opened, picture] = await Promise.all([import('./learn.ts'), device, pixels]);
       const learned = await learn({
-        ...{ pixels: await pixels, layer: layerToLearn(scale), device: opened.device, signal },
+        ...{ pixels: picture, layer: layerToLearn(scale), device: opened.device, signal },
         onProgress: (step, steps, errors) => {
           done = ` after ${step} of ${steps} steps`;
           points.push(errors);
