@@ -146,7 +146,7 @@ export class LearningPanel {
     }
     this.#write(
       '.gain-note',
-      `Measured on ${held} patches that were held back. The typical error went from ${from} to ${to} of 255 levels.`,
+      `Measured on ${held} pieces that were held back. The typical error went from ${from} to ${to} of 255 levels.`,
     );
   }
 
@@ -177,7 +177,7 @@ const verdict = (gain: number): string =>
 function note(scale: Scale, kept: Kept | undefined, given: Given | undefined): string {
   if (!given) return 'A kernel is learned from a picture: keep one of the video, or choose one.';
   if (!kept)
-    return `It starts as bilinear. Patches of the picture are made ${scale} times smaller, and it learns to undo that.`;
+    return `It starts as bilinear. Pieces of the picture are made ${scale} times smaller, and it learns to undo that.`;
   if (kept.from === given) return 'The picture shows it beside bilinear.';
   return `It was learned from another picture (${kept.from.name}), and may fit this one less well.`;
 }
