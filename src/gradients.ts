@@ -22,7 +22,7 @@ import {
   toFloat32Array,
 } from './tensors.ts';
 import type { ConvTranspose2dOptions, Device, GpuTensor, HostTensor, Pair } from './types.ts';
-import { checkEncoder, checkGpuTensor, checkUsage, emptyTensor } from './webgpu/buffers.ts';
+import { checkEncoder, checkGpuTensor, checkUsage, emptyTensor, overlap } from './webgpu/buffers.ts';
 import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
 import { cpuGradients } from './cpu/gradients.ts';
 import { GpuGradients, gpuGradients } from './webgpu/gradients.ts';
@@ -142,20 +142,21 @@ export class ConvTranspose2dGradients {
     const spec = this.#spec;
     const { device } = this.#gradients;
     checkEncoder(encoder);
-    const given = optionsOf(operands, ['gradOutput', 'input', 'weight', 'forwardOutput'], 'operands');
+    const named = optionsOf(operands, ['gradOutput', 'input', 'weight', 'forwardOutput'], 'operands');
     const targets = optionsOf(gradients, ['gradInput', 'gradWeight', 'gradBias'], 'gradients');
-    checkForwardOutput(spec, given['forwardOutput']);
+    checkForwardOutput(spec, named['forwardOutput']);
     const tensor = (name: string, value: unknown, shape?: number[]): Required<GpuTensor> =>
       checkGpuTensor(device, name, value, shape, 'float32');
-    const from = tensor('input', given['input']);
+    const from = tensor('input', named['input']);
     const { input, output, outputShape } = shapesOf(spec, from.shape, checkCall(call).outputSize);
     const checked: Operands<Required<GpuTensor>> = {
-      gradOutput: tensor('gradOutput', given['gradOutput'], outputShape),
+      gradOutput: tensor('gradOutput', named['gradOutput'], outputShape),
       input: from,
-      weight: tensor('weight', given['weight'], weightShape(spec)),
-      mask: spec.activation === 'relu' ? tensor('forwardOutput', given['forwardOutput'], outputShape) : undefined,
+      weight: tensor('weight', named['weight'], weightShape(spec)),
+      mask: spec.activation === 'relu' ? tensor('forwardOutput', named['forwardOutput'], outputShape) : undefined,
     };
     const inputs = Object.values(checked).map((one: Required<GpuTensor> | undefined) => one?.buffer);
+    const given: Required<GpuTensor>[] = [];
     const made: GPUBuffer[] = [];
     const target = (name: keyof BackwardTargets, shape: number[]): Required<GpuTensor> | null => {
       const value = targets[name];
@@ -168,6 +169,10 @@ export class ConvTranspose2dGradients {
       const to = tensor(name, value, shape);
       if (input.batch === 0 && name !== 'gradInput') checkUsage(name, to.buffer, 'COPY_DST', 'cleared');
       if (inputs.includes(to.buffer)) throw invalid(`${name} buffer`, to.buffer, "it must not be an operand's");
+      if (given.some((other) => overlap(to, other))) {
+        throw invalid(`${name} offset`, to.offset, 'its bytes must not be those of another gradient');
+      }
+      given.push(to);
       return to;
     };
     try {

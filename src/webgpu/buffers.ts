@@ -22,6 +22,12 @@ export const bindingOf = ({ shape, buffer, dtype, offset }: Required<GpuTensor>)
   ...{ buffer, offset, size: tensorBytes(shape, dtype) },
 });
 
+/** Whether two tensors have bytes in common. */
+export const overlap = (a: Required<GpuTensor>, b: Required<GpuTensor>): boolean =>
+  a.buffer === b.buffer &&
+  a.offset < b.offset + tensorBytes(b.shape, b.dtype) &&
+  b.offset < a.offset + tensorBytes(a.shape, a.dtype);
+
 /** Of the tensors that are handed to callers. */
 const tensorUsage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
 
@@ -169,6 +175,17 @@ export async function readStaging(device: GPUDevice, staging: GPUBuffer, signal?
   } finally {
     staging.destroy();
   }
+}
+
+/** Reads several, and has let go of all when it rejects. */
+export async function readAll(
+  device: GPUDevice,
+  staged: readonly GPUBuffer[],
+  signal?: AbortSignal,
+): Promise<ArrayBuffer[]> {
+  const reads = staged.map((staging) => readStaging(device, staging, signal));
+  await Promise.allSettled(reads);
+  return Promise.all(reads);
 }
 
 function checkOffset(name: string, offset: unknown, alignment: number): asserts offset is number {

@@ -7,7 +7,7 @@ import { weightShape, type InputExtents, type Size, type Spec } from '../options
 import { CONVERT_WORKGROUP, fold, type Capabilities } from '../plan.ts';
 import { elementCount } from '../tensors.ts';
 import type { GpuTensor } from '../types.ts';
-import { bindingOf, bufferFrom, emptyTensor, readStaging, stage, tensorBytes } from './buffers.ts';
+import { bindingOf, bufferFrom, emptyTensor, readAll, stage, tensorBytes } from './buffers.ts';
 import { capabilitiesOf } from './device.ts';
 import { GpuLayer } from './layer.ts';
 import { bindGroup, pipelineNow, pipelineSoon, type Bindings, type PipelineRequest } from './pipelines.ts';
@@ -70,6 +70,8 @@ export class GpuGradients {
     const requests = [wideElements(this.#spec), weightPacked, quads, weightGradient(prepared), totals, biases];
     await Promise.all(requests.map((one) => pipelineSoon(this.device, one)));
     await layer.prepare(prepared.layerPlan);
+    // Others may have taken its place meanwhile.
+    if (![...this.#prepared.values()].includes(prepared)) layer.release(prepared.layerPlan);
   }
 
   /** Records the gradients of tensors that are on the device, into tensors that are. */
@@ -217,7 +219,7 @@ export async function gpuGradients(
       for (const tensor of [...Object.values(on), ...Object.values(results)]) tensor?.buffer.destroy();
       return copies;
     });
-    const [gradInput, gradWeight, gradBias] = await Promise.all(staged.map((one) => readStaging(device, one, stop)));
+    const [gradInput, gradWeight, gradBias] = await readAll(device, staged, stop);
     const values = (bytes: ArrayBuffer | undefined, shape: number[]): Float32Array =>
       new Float32Array(bytes!, 0, elementCount(shape));
     return {

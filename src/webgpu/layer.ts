@@ -5,7 +5,7 @@ import { packedElements, type Capabilities, type LayerPlan } from '../plan.ts';
 import { unpackWeight } from '../packing.ts';
 import { bytesOf, hostTensorLike } from '../tensors.ts';
 import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
-import { bindingOf, bufferFrom, checkFits, readStaging, stage, tensorBytes } from './buffers.ts';
+import { bindingOf, bufferFrom, checkFits, readAll, readStaging, stage, tensorBytes } from './buffers.ts';
 import { PackedParameters } from './packed-parameters.ts';
 import { PreparedPlans } from './prepared.ts';
 import { Retired } from './retired.ts';
@@ -89,18 +89,18 @@ export class GpuLayer {
   /** The parameters as the layer's own tensors: packing undone on the host. */
   async stateDict(): Promise<{ weight: Float32Array; bias: Float32Array }> {
     await this.#packing;
-    const [weight, bias] = await inScopes(this.device, () => {
+    const staged = await inScopes(this.device, () => {
       this.#checkAlive();
       const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d stateDict' });
       const { weight, bias } = this.#parameters.packed;
-      const staged = [weight, bias].map((buffer) => stage(this.device, encoder, buffer, 0, buffer.size));
+      const copies = [weight, bias].map((buffer) => stage(this.device, encoder, buffer, 0, buffer.size));
       this.device.queue.submit([encoder.finish()]);
-      return staged as [GPUBuffer, GPUBuffer];
+      return copies;
     });
-    const [packed, biasBytes] = await Promise.all([readStaging(this.device, weight), readStaging(this.device, bias)]);
+    const [weight, bias] = await readAll(this.device, staged);
     return {
-      weight: unpackWeight(this.#spec, new Float32Array(packed)),
-      bias: new Float32Array(biasBytes, 0, this.#spec.outChannels),
+      weight: unpackWeight(this.#spec, new Float32Array(weight!)),
+      bias: new Float32Array(bias!, 0, this.#spec.outChannels),
     };
   }
 

@@ -1,6 +1,7 @@
 // Gradients of GPU tensors, recorded into a caller's encoder.
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
+  convTranspose2dBackward,
   ConvTranspose2dGradients,
   download,
   upload,
@@ -193,6 +194,9 @@ test('many shapes: what belongs to those used least is let go', async () => {
   const before = count.live.size;
   for (const width of [...widths, 14, 14]) await gradients.prepare([1, 4, 3, width]);
   expect(count.live.size).toBe(before);
+  // And where one takes the place of another that is not prepared yet.
+  await Promise.all(widths.map((width) => gradients.prepare([1, 4, 3, width])));
+  expect(count.live.size).toBe(before);
   gradients.destroy();
   expect([...count.live.values()]).toEqual([]);
 });
@@ -218,6 +222,7 @@ test('refusals name the argument, and leave nothing', async () => {
   const call = callOf([1, 4, 5, 6], [4, 3, 4, 4], { ...strided, activation: 'relu' });
   const gradients = gradientsOf(call);
   const operands = operandsOf(call);
+  const arena = upload(device, tensorOf([4096], new Float32Array(4096)));
   const before = count.live.size;
   const encoder = device.createCommandEncoder({ label: 'test' });
   const refused = (message: string, ...args: unknown[]): void => {
@@ -240,6 +245,10 @@ test('refusals name the argument, and leave nothing', async () => {
   refused('weight offset', encoder, { ...operands, weight: { ...operands.weight, offset: 4 } });
   refused("gradWeight buffer is [object GPUBuffer]; it must not be an operand's", encoder, operands, {
     gradWeight: operands.weight,
+  });
+  refused('gradWeight offset is 256', encoder, operands, {
+    gradInput: { ...operands.input, buffer: arena.buffer },
+    gradWeight: { ...operands.weight, buffer: arena.buffer, offset: 256 },
   });
   refused('outputSize', encoder, operands, {}, { outputSize: 3 });
   refused('call', encoder, operands, {}, 3);
@@ -274,19 +283,69 @@ test('what the device has no room for is refused before anything is made', () =>
   letGo(operands);
 });
 
-test('destroyed while it is prepared: rejects, and nothing is left', async () => {
-  const call = callOf([1, 8, 9, 9], [8, 8, 3, 3], strided);
-  for (const turns of [0, 1, 2, 4, 8, 100]) {
+test('destroyed at every answer of the GPU to its preparation: rejects, and nothing is left', async () => {
+  const call = kinds.plain;
+  const [answer, compile] = [device.popErrorScope.bind(device), device.createComputePipelineAsync.bind(device)];
+  let answers = 0;
+  for (let last = 0; answers >= last; last++) {
     const gradients = gradientsOf(call);
-    const preparing = gradients.prepare(call.input.shape).then(
-      () => 'prepared',
-      (error: unknown) => (error as { code: string }).code,
-    );
-    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    answers = 0;
+    const answered = async <T>(asked: Promise<T>): Promise<T> => {
+      const result = await asked;
+      if (answers++ === last) gradients.destroy();
+      return result;
+    };
+    device.popErrorScope = () => answered(answer());
+    device.createComputePipelineAsync = (descriptor) => answered(compile(descriptor));
+    const preparing = gradients.prepare(call.input.shape);
+    if (last === 0) gradients.destroy();
+    const outcome = await preparing.catch((error: unknown) => error);
+    // The last round has an answer less than would destroy.
+    if (answers > last || last === 0) expect(outcome).toMatchObject({ code: 'DESTROYED' });
     gradients.destroy();
-    expect(await preparing).toBe('DESTROYED');
     expect([...count.live.values()]).toEqual([]);
   }
+  expect(answers).toBeGreaterThan(5);
+});
+
+test('a texture that is refused fails one preparation: the next call is right', async () => {
+  const call = kinds['many channels'];
+  const gradients = gradientsOf(call);
+  const create = device.createTexture.bind(device);
+  device.createTexture = (descriptor) =>
+    create(descriptor.label?.includes('the input in texels') ? { ...descriptor, usage: 0 } : descriptor);
+  await expect(gradients.prepare(call.input.shape)).rejects.toMatchObject({ code: 'GPU_ERROR' });
+  expect([...count.live.values()]).toEqual([]);
+  device.createTexture = create;
+  const operands = operandsOf(call);
+  const results = await submit((encoder) => gradients.encodeBackward(encoder, operands));
+  expect(await wrong(call, results)).toBeUndefined();
+  gradients.destroy();
+  letGo(operands, results);
+  expect([...count.live.values()]).toEqual([]);
+});
+
+test('from host to host, aborted as the first of the results is there: all are let go', async () => {
+  const { gradOutput, input, weight } = kinds.plain;
+  const controller = new AbortController();
+  const create = device.createBuffer.bind(device);
+  device.createBuffer = (descriptor) => {
+    const buffer = create(descriptor);
+    const map = buffer.mapAsync.bind(buffer);
+    buffer.mapAsync = async (mode) => {
+      await map(mode);
+      // The others answer later.
+      if (controller.signal.aborted) await new Promise((done) => setTimeout(done, 20));
+      controller.abort('enough');
+      return undefined;
+    };
+    return buffer;
+  };
+  const { signal } = controller;
+  await expect(convTranspose2dBackward(gradOutput, input, weight, { ...strided, device, signal })).rejects.toBe(
+    'enough',
+  );
+  expect([...count.live.values()]).toEqual([]);
 });
 
 test('a lost device: says so', async () => {
