@@ -3,12 +3,14 @@
 /** A slice's milliseconds, about. */
 export const SLICE = 12;
 
+/** When this thread's slice began: of all works together, since short ones may follow one another without a turn. */
+let began = -Infinity;
+
 /**
  * Goes through the steps of a work, each of a few milliseconds at most.
  * @throws the signal's reason, at the next turn after it was aborted
  */
 export async function inSlices<T>(work: Generator<void, T>, stop?: AbortSignal): Promise<T> {
-  let began = performance.now();
   for (;;) {
     const step = work.next();
     if (step.done === true) return step.value;

@@ -218,6 +218,23 @@ describe.each(inBackground)('%s', (_, settings) => {
     cpu.dispose();
   });
 
+  test('many short calls, one after the other, never hold the page for 50 ms', async () => {
+    const cpu = new Cpu(settings);
+    const input = { shape: [1, 8, 32, 32], data: new Float32Array(8 * 32 * 32).fill(1) };
+    const weight = { shape: [8, 8, 2, 2], data: new Float32Array(256).fill(1) };
+    const made = make(cpu, { input, weight, bias: undefined, options: { stride: 2 } });
+    await made.layer.prepare(made.plan);
+    const began = performance.now();
+    let calls = 0;
+    const hold = await longestHold(async () => {
+      for (; performance.now() - began < 600; calls++) await forward(made, input);
+    });
+    expect(calls).toBeGreaterThan(10);
+    expect(hold).toBeLessThan(50);
+    made.layer.destroy();
+    cpu.dispose();
+  });
+
   test('an abort in the middle is heard at once, and the layer goes on', async () => {
     const cpu = new EagerCpu(settings);
     const big = bigLayer();
