@@ -158,31 +158,26 @@ fn add(sums: mat4x4f, x: mat4x4f, w: mat4x4f) -> mat4x4f {
   return sums + x * w;
 }
 
-// What the sums of four channels begin with, at all positions.
-fn begin_sums(at: u32) -> mat4x4f {
-  if (!BEGINS) {
-    return mat4x4f();
-  }
-  return mat4x4f(vec4f(bias[at]), vec4f(bias[at + 1]), vec4f(bias[at + 2]), vec4f(bias[at + 3]));
+// Of four positions m of residue r, by row and column: the elements of their outputs, from a channel's first.
+fn outputs_of(rows: vec4i, columns: vec4i, r: vec2u) -> vec4u {
+  return (vec4u(rows) * params.stride.x + r.x) * params.output_stride.z
+    + (vec4u(columns) * params.stride.y + r.y) * params.output_stride.w;
 }
 
-// Four outputs of the channel at `base`: positions m of residue r by row and column, of which there are `most`.
-fn store(base: u32, sums: vec4f, rows: vec4i, columns: vec4i, r: vec2u, most: vec2u) {
-  let real = within(rows, columns, most);
-  let o = base + (vec4u(rows) * params.stride.x + r.x) * params.output_stride.z
-    + (vec4u(columns) * params.stride.y + r.y) * params.output_stride.w;
-  var y = sums;
+// Four outputs of a channel, where they are real.
+fn store(at: vec4u, real: vec4<bool>, sums: vec4f, first: f32) {
+  var y = sums + first;
   if (!BEGINS) {
-    y += vec4f(f32(output[o.x]), f32(output[o.y]), f32(output[o.z]), f32(output[o.w]));
+    y += vec4f(f32(output[at.x]), f32(output[at.y]), f32(output[at.z]), f32(output[at.w]));
   }
   if (FINISHES) {
     y = activate(y);
   }
-  if (real.x) { output[o.x] = Scalar(y.x); }
+  if (real.x) { output[at.x] = Scalar(y.x); }
   if (POSITIONS > 1) {
-    if (real.y) { output[o.y] = Scalar(y.y); }
-    if (real.z) { output[o.z] = Scalar(y.z); }
-    if (real.w) { output[o.w] = Scalar(y.w); }
+    if (real.y) { output[at.y] = Scalar(y.y); }
+    if (real.z) { output[at.z] = Scalar(y.z); }
+    if (real.w) { output[at.w] = Scalar(y.w); }
   }
 }
 
@@ -271,48 +266,41 @@ fn main(
   let missing = vec4u(params.batch * params.groups * quads * plane);
   let taps = params.weight_group / params.weight_tap;
   let first_channel = 4 * vector;
-  let bias_at = params.bias_base + group * params.bias_group + first_channel;
 
   // s<four positions><vec4>
-  var s00 = begin_sums(bias_at);
+  var s00: mat4x4f;
   var s01: mat4x4f;
-  if (VECTORS > 1) { s01 = begin_sums(bias_at + 4); }
   var s02: mat4x4f;
-  if (VECTORS > 2) { s02 = begin_sums(bias_at + 8); }
   var s03: mat4x4f;
-  if (VECTORS > 3) { s03 = begin_sums(bias_at + 12); }
   var s04: mat4x4f;
-  if (VECTORS > 4) { s04 = begin_sums(bias_at + 16); }
   var s05: mat4x4f;
-  if (VECTORS > 5) { s05 = begin_sums(bias_at + 20); }
   var s06: mat4x4f;
-  if (VECTORS > 6) { s06 = begin_sums(bias_at + 24); }
   var s07: mat4x4f;
-  if (VECTORS > 7) { s07 = begin_sums(bias_at + 28); }
-  var s10 = s00;
-  var s11 = s01;
-  var s12 = s02;
-  var s13 = s03;
-  var s14 = s04;
-  var s15 = s05;
-  var s16 = s06;
-  var s17 = s07;
-  var s20 = s00;
-  var s21 = s01;
-  var s22 = s02;
-  var s23 = s03;
-  var s24 = s04;
-  var s25 = s05;
-  var s26 = s06;
-  var s27 = s07;
-  var s30 = s00;
-  var s31 = s01;
-  var s32 = s02;
-  var s33 = s03;
-  var s34 = s04;
-  var s35 = s05;
-  var s36 = s06;
-  var s37 = s07;
+  var s10: mat4x4f;
+  var s11: mat4x4f;
+  var s12: mat4x4f;
+  var s13: mat4x4f;
+  var s14: mat4x4f;
+  var s15: mat4x4f;
+  var s16: mat4x4f;
+  var s17: mat4x4f;
+  var s20: mat4x4f;
+  var s21: mat4x4f;
+  var s22: mat4x4f;
+  var s23: mat4x4f;
+  var s24: mat4x4f;
+  var s25: mat4x4f;
+  var s26: mat4x4f;
+  var s27: mat4x4f;
+  var s30: mat4x4f;
+  var s31: mat4x4f;
+  var s32: mat4x4f;
+  var s33: mat4x4f;
+  var s34: mat4x4f;
+  var s35: mat4x4f;
+  var s36: mat4x4f;
+  var s37: mat4x4f;
+
   // One loop over the taps of both axes: each level of loops blends all sums with the lanes that still run.
   let across = u32(max(column_hits.y - column_hits.x, 0));
   let visits = across * u32(max(row_hits.y - row_hits.x, 0));
@@ -398,7 +386,13 @@ fn main(
     }
   }
 
+  let first_out = params.output_base + n * params.output_stride.x + group * params.output_group
+    + first_channel * params.output_stride.y;
+  let first_bias = params.bias_base + group * params.bias_group + first_channel;
+  let size = vec2u(row.positions, column.positions);
   var sums0: array<mat4x4f, 8>;
+  let out0 = first_out + outputs_of(rows0 - low.x, columns0 - low.y, r);
+  let real0 = within(rows0 - low.x, columns0 - low.y, size);
   sums0[0] = s00;
   if (VECTORS > 1) { sums0[1] = s01; }
   if (VECTORS > 2) { sums0[2] = s02; }
@@ -408,7 +402,11 @@ fn main(
   if (VECTORS > 6) { sums0[6] = s06; }
   if (VECTORS > 7) { sums0[7] = s07; }
   var sums1: array<mat4x4f, 8>;
+  var out1: vec4u;
+  var real1: vec4<bool>;
   if (POSITIONS > 4) {
+    out1 = first_out + outputs_of(rows1 - low.x, columns1 - low.y, r);
+    real1 = within(rows1 - low.x, columns1 - low.y, size);
     sums1[0] = s10;
     if (VECTORS > 1) { sums1[1] = s11; }
     if (VECTORS > 2) { sums1[2] = s12; }
@@ -419,7 +417,11 @@ fn main(
     if (VECTORS > 7) { sums1[7] = s17; }
   }
   var sums2: array<mat4x4f, 8>;
+  var out2: vec4u;
+  var real2: vec4<bool>;
   if (POSITIONS > 8) {
+    out2 = first_out + outputs_of(rows2 - low.x, columns2 - low.y, r);
+    real2 = within(rows2 - low.x, columns2 - low.y, size);
     sums2[0] = s20;
     if (VECTORS > 1) { sums2[1] = s21; }
     if (VECTORS > 2) { sums2[2] = s22; }
@@ -430,7 +432,11 @@ fn main(
     if (VECTORS > 7) { sums2[7] = s27; }
   }
   var sums3: array<mat4x4f, 8>;
+  var out3: vec4u;
+  var real3: vec4<bool>;
   if (POSITIONS > 12) {
+    out3 = first_out + outputs_of(rows3 - low.x, columns3 - low.y, r);
+    real3 = within(rows3 - low.x, columns3 - low.y, size);
     sums3[0] = s30;
     if (VECTORS > 1) { sums3[1] = s31; }
     if (VECTORS > 2) { sums3[2] = s32; }
@@ -440,20 +446,13 @@ fn main(
     if (VECTORS > 6) { sums3[6] = s36; }
     if (VECTORS > 7) { sums3[7] = s37; }
   }
-  let first_out = params.output_base + n * params.output_stride.x + group * params.output_group
-    + first_channel * params.output_stride.y;
-  let size = vec2u(row.positions, column.positions);
   for (var c = 0u; c < min(4 * VECTORS, params.out_channels - first_channel); c++) {
-    let base = first_out + c * params.output_stride.y;
-    store(base, sums0[c >> 2][c & 3], rows0 - low.x, columns0 - low.y, r, size);
-    if (POSITIONS > 4) {
-      store(base, sums1[c >> 2][c & 3], rows1 - low.x, columns1 - low.y, r, size);
-    }
-    if (POSITIONS > 8) {
-      store(base, sums2[c >> 2][c & 3], rows2 - low.x, columns2 - low.y, r, size);
-    }
-    if (POSITIONS > 12) {
-      store(base, sums3[c >> 2][c & 3], rows3 - low.x, columns3 - low.y, r, size);
-    }
+    let further = c * params.output_stride.y;
+    var first = 0f;
+    if (BEGINS) { first = bias[first_bias + c]; }
+    store(out0 + further, real0, sums0[c >> 2][c & 3], first);
+    if (POSITIONS > 4) { store(out1 + further, real1, sums1[c >> 2][c & 3], first); }
+    if (POSITIONS > 8) { store(out2 + further, real2, sums2[c >> 2][c & 3], first); }
+    if (POSITIONS > 12) { store(out3 + further, real3, sums3[c >> 2][c & 3], first); }
   }
 }
