@@ -1,6 +1,7 @@
 // A kernel that computes wrong numbers on purpose: `verify` catches it, reports it, and goes on with another.
 import { expect, test } from 'vitest';
 import { ConvTranspose2d, convTranspose2d, upload, type Mismatch, type HostTensor } from '../../src/index.ts';
+import { Count } from '../support/count.ts';
 import { count } from '../support/figures.ts';
 import { testDevice } from '../support/gpu.ts';
 import { integerTensor } from '../support/tensors.ts';
@@ -110,6 +111,35 @@ test('when no kernel is right, there is an error and no result', async (context)
   });
   expect(new Set(mismatches.map(({ kernel }) => kernel)).size).toBe(mismatches.length);
   count(context, 'mismatches caught', mismatches.length);
+});
+
+test.for<[string, (layer: ConvTranspose2d, device: GPUDevice) => void, object]>([
+  [
+    'destroys the layer',
+    (layer): void => {
+      layer.destroy();
+    },
+    { code: 'DESTROYED' },
+  ],
+  [
+    'loses the device',
+    (_, device): void => {
+      device.destroy();
+    },
+    { code: 'DEVICE_LOST' },
+  ],
+  ['throws', () => JSON.parse('{') as undefined, { name: 'SyntaxError' }],
+])('onMismatch %s: the call says so, and nothing is left', async ([, act, reason]) => {
+  const device = await wrongDevice(isFirst);
+  const { live } = new Count(device);
+  const onMismatch = (): void => {
+    act(layer, device);
+  };
+  const layer: ConvTranspose2d = new ConvTranspose2d(4, 8, 3, { ...options, device, verify: 'always', onMismatch });
+  layer.loadStateDict(state);
+  await expect(layer.forward(input)).rejects.toMatchObject(reason);
+  layer.destroy();
+  expect([...live.values()]).toEqual([]);
 });
 
 test('a right GPU is never suspected: 300 calls of every activation', async () => {
