@@ -194,6 +194,7 @@ function checkOffset(name: string, offset: unknown, alignment: number): asserts 
   }
 }
 
+/** In the order of their bits. */
 const USAGES = [
   'MAP_READ',
   'MAP_WRITE',
@@ -214,8 +215,8 @@ export function checkUsage(
   flag: 'STORAGE' | 'COPY_SRC' | 'COPY_DST',
   done: string,
 ): void {
-  if ((usage & GPUBufferUsage[flag]) !== 0) return;
-  const given = USAGES.filter((word) => (usage & GPUBufferUsage[word]) !== 0);
+  if ((usage & (1 << USAGES.indexOf(flag))) !== 0) return;
+  const given = USAGES.filter((_, bit) => (usage & (1 << bit)) !== 0);
   throw invalid(`${name} buffer usage`, given.join(' | '), `to be ${done} it must include ${flag}`);
 }
 

@@ -22,9 +22,10 @@ interface Prepared {
   /** Names of the weights' texels that the steps read. */
   readonly weights: readonly ResourceName[];
   /** Of input and output; for a pair of buffers, by offsets. */
-  groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string, readonly GPUBindGroup[]>>>;
+  groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string | number, readonly GPUBindGroup[]>>>;
 }
 
+const PASS: GPUComputePassDescriptor = { label: 'conv-transpose2d' };
 /** Bind groups that are kept for a pair of buffers: one for each pair of offsets. */
 const KEPT_OFFSETS = 64;
 
@@ -103,7 +104,7 @@ export class PreparedPlans {
     if (steps.length === 0) return;
     if (runs !== steps) this.#improve(prepared);
     const groups = this.#bindGroups(prepared, input, output);
-    const pass = encoder.beginComputePass({ label: 'conv-transpose2d' });
+    const pass = encoder.beginComputePass(PASS);
     for (let i = 0; i < runs.length; i++) {
       const [x, y, z] = runs[i]!.workgroups;
       pass.setPipeline(pipelines[i]!);
@@ -187,8 +188,9 @@ export class PreparedPlans {
     let byOutput = prepared.groups.get(input.buffer);
     if (byOutput === undefined) prepared.groups.set(input.buffer, (byOutput = new WeakMap()));
     let byOffsets = byOutput.get(output.buffer);
-    if (byOffsets === undefined) byOutput.set(output.buffer, (byOffsets = new Map<string, readonly GPUBindGroup[]>()));
-    const key = `${input.offset} ${output.offset}`;
+    if (byOffsets === undefined)
+      byOutput.set(output.buffer, (byOffsets = new Map<string | number, readonly GPUBindGroup[]>()));
+    const key = input.offset === 0 ? output.offset : `${input.offset} ${output.offset}`;
     let groups = byOffsets.get(key);
     if (groups === undefined) {
       if (byOffsets.size >= KEPT_OFFSETS) byOffsets.clear();

@@ -1,5 +1,6 @@
-// The CPU path of an engine that has no WebAssembly SIMD.
+// The CPU path of an engine that has no WebAssembly SIMD: numbers, laws and errors.
 import { describeCpu } from '../support/cpu-suite.ts';
+import './errors.test.ts';
 
 WebAssembly.validate = (): boolean => false;
 

@@ -1,5 +1,6 @@
-// The CPU path of an engine that has WebAssembly SIMD, and no relaxed one.
+// The CPU path of an engine that has WebAssembly SIMD, and no relaxed one: numbers, laws and errors.
 import { describeCpu } from '../support/cpu-suite.ts';
+import './errors.test.ts';
 
 const validate = WebAssembly.validate.bind(WebAssembly);
 let asked = 0;

@@ -225,9 +225,9 @@ test('refusals name the argument, and leave nothing', async () => {
   const arena = upload(device, tensorOf([4096], new Float32Array(4096)));
   const before = count.live.size;
   const encoder = device.createCommandEncoder({ label: 'test' });
-  const refused = (message: string, ...args: unknown[]): void => {
+  const refused = (message: string | RegExp, ...args: unknown[]): void => {
     expect(() => gradients.encodeBackward(...(args as Parameters<typeof gradients.encodeBackward>))).toThrow(
-      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(message) as string }),
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) as string }),
     );
   };
   refused('encoder', undefined, operands);
@@ -243,7 +243,7 @@ test('refusals name the argument, and leave nothing', async () => {
   refused('gradOutput shape', encoder, { ...operands, gradOutput: operands.input });
   refused('weight dtype', encoder, { ...operands, weight: { ...operands.weight, dtype: 'float16' } });
   refused('weight offset', encoder, { ...operands, weight: { ...operands.weight, offset: 4 } });
-  refused("gradWeight buffer is [object GPUBuffer]; it must not be an operand's", encoder, operands, {
+  refused(/gradWeight buffer is .*; it must not be an operand's/, encoder, operands, {
     gradWeight: operands.weight,
   });
   refused('gradWeight offset is 256', encoder, operands, {
