@@ -114,8 +114,12 @@ export function printRaces(races, contenders, ceiling) {
   console.log('\nMilliseconds, and in brackets GFLOP/s of useful work\n');
   const summary = summarize(races);
   const webgpu = summary.find(({ name }) => name === comparisons[0]?.name);
+  const ofCeiling =
+    ceiling && contenders.includes('ours-webgpu')
+      ? (/** @type {Row | undefined} */ row) => (row?.gflops ? `${Math.round((row.gflops / ceiling) * 100)} %` : '–')
+      : undefined;
   printTable([
-    ['layer', ...contenders, ...(webgpu ? ['× peer'] : []), ...(ceiling ? ['of matmul'] : [])],
+    ['layer', ...contenders, ...(webgpu ? ['× peer'] : []), ...(ofCeiling ? ['of matmul'] : [])],
     ...races.map((race) => {
       const layer = race.rows[0]?.layer ?? '';
       const row = (/** @type {string} */ contender) => race.rows.find((row) => row.contender === contender);
@@ -126,7 +130,7 @@ export function printRaces(races, contenders, ceiling) {
         layer,
         ...contenders.map((contender) => cell(row(contender))),
         ...(webgpu ? [digits(mine?.ratio)] : []),
-        ...(ceiling ? [`${Math.round(((row('ours-webgpu')?.gflops ?? NaN) / ceiling) * 100)} %`] : []),
+        ...(ofCeiling ? [ofCeiling(row('ours-webgpu'))] : []),
       ];
     }),
   ]);
