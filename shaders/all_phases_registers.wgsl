@@ -92,7 +92,7 @@ fn reach(at: vec4i, size: u32, stride: u32) -> Reach {
 
 // The taps [x, y) that find a real input from some i₀ + m in [first.x, first.y]: 0 ≤ i₀ + m − j·step < size.
 fn hits(taps: u32, first: vec2i, step: i32, size: u32) -> vec2i {
-  let begin = (max(first.x - i32(size) + 1, 0) + step - 1) / step;
+  let begin = select(0, (first.x - i32(size)) / step + 1, first.x >= i32(size));
   return vec2i(begin, select(0, min(i32(taps), first.y / step + 1), first.y >= 0));
 }
 
@@ -215,7 +215,7 @@ fn main(
 
   // Whole rows of the block decide which taps are worth a visit.
   let step = vec2i(params.input_step);
-  let end = min(begin + LANES * POSITIONS, positions) - 1;
+  let end = min(begin + block, positions) - 1;
   let rows = vec2i(vec2u(begin, end) / width) + low.x;
   let columns = vec2i(0, i32(width) - 1) + low.y;
   let row_hits = hits(row.taps, rows, step.x, params.input_size.x);
@@ -225,11 +225,11 @@ fn main(
   let weights = params.weight_base + group * params.weight_group;
   let bias_at = params.bias_base + group * params.bias_group;
 
-  // s<first or second four positions><vec4>
   let c0 = min(first_column + vec4u(0, 1, 2, 3), vec4u(all_columns - 1));
   let c1 = min(first_column + vec4u(4, 5, 6, 7), vec4u(all_columns - 1));
   let c2 = min(first_column + vec4u(8, 9, 10, 11), vec4u(all_columns - 1));
   let c3 = min(first_column + vec4u(12, 13, 14, 15), vec4u(all_columns - 1));
+  // s<first or second four positions><vec4>
   var s00 = begin_sums(bias_at, c0);
   var s01 = begin_sums(bias_at, c1);
   var s02 = begin_sums(bias_at, c2);

@@ -73,7 +73,7 @@ fn activate(v: f32) -> f32 {
 
 // The taps [x, y) whose input is real: 0 ≤ first − j·step < size.
 fn hits(taps: u32, first: i32, step: i32, size: i32) -> vec2i {
-  let begin = (max(first - size + 1, 0) + step - 1) / step;
+  let begin = select(0, (first - size) / step + 1, first >= size);
   let end = select(0, first / step + 1, first >= 0);
   return vec2i(begin, min(i32(taps), end));
 }

@@ -88,7 +88,7 @@ fn split(index: ptr<function, u32>, count: u32) -> u32 {
 
 // The taps [x, y) that find a real input from some i₀ + m in [first.x, first.y]: 0 ≤ i₀ + m − j·step < size.
 fn hits(taps: u32, first: vec2i, step: i32, size: u32) -> vec2i {
-  let begin = (max(first.x - i32(size) + 1, 0) + step - 1) / step;
+  let begin = select(0, (first.x - i32(size)) / step + 1, first.x >= i32(size));
   return vec2i(begin, select(0, min(i32(taps), first.y / step + 1), first.y >= 0));
 }
 

@@ -120,6 +120,21 @@ for (const [name, choose] of Object.entries(kernels)) {
   });
 }
 
+for (const [name, choose] of Object.entries(kernels)) {
+  test(`${name} leaves the bias alone 2³¹ rows beyond the full result`, async () => {
+    const device = await testDevice();
+    const [largest, dilation] = [2 ** 31 - 1, 2 ** 12];
+    const layer: Layer = {
+      input: integerTensor([1, 3, 2, 2], 1),
+      weight: integerTensor([3, 5, 2, 1], 2),
+      bias: integerTensor([5], 3),
+      // The full result has dilation + 2 rows.
+      options: { dilation: [dilation, 1], padding: [largest, 0, dilation - 2 - largest, 0] },
+    };
+    expect(mismatch(await run(layer, device, { choose }), layer, { lane: 'exact' })).toBeUndefined();
+  });
+}
+
 test('limits far below any tensor: cut by batch, groups, channels and rows, random layers stay exact', async () => {
   const device = await testDevice();
   const { limits } = capabilitiesOf(device, 'forced');
