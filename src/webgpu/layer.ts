@@ -22,9 +22,9 @@ export class GpuLayer {
   #host: StateDict | undefined;
   /** The same, while they are not on the device yet. */
   #unpacked: StateDict | undefined;
-  /** The packing of GPU tensors that were loaded last, until it has succeeded: calls reject as it does. */
+  /** The packing of GPU tensors, if those were loaded last: calls reject as it does. */
   #packing: Promise<void> | undefined;
-  /** What it failed by. */
+  /** Why there are no parameters. */
   #refused: Error | undefined;
   #destroyed = false;
 
@@ -63,14 +63,9 @@ export class GpuLayer {
     );
     this.#packing = packing;
     this.#refused = undefined;
-    packing.then(
-      () => {
-        if (this.#packing === packing) this.#packing = undefined;
-      },
-      (error: unknown) => {
-        if (this.#packing === packing) this.#refused = error as Error;
-      },
-    );
+    packing.catch((error: unknown) => {
+      if (this.#packing === packing) this.#refused = error as Error;
+    });
   }
 
   /** Uploads host parameters as they are and packs them by the same passes as a GPU tensor's. */
@@ -90,7 +85,7 @@ export class GpuLayer {
   async stateDict(): Promise<{ weight: Float32Array; bias: Float32Array }> {
     await this.#packing;
     const staged = await inScopes(this.device, () => {
-      this.#checkAlive();
+      this.#check();
       const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d stateDict' });
       const { weight, bias } = this.#parameters.packed;
       const copies = [weight, bias].map((buffer) => stage(this.device, encoder, buffer, 0, buffer.size));
@@ -116,7 +111,7 @@ export class GpuLayer {
   /** Compiles what a plan needs and packs the weights beside; true if all was there. With `quick`, what compiles sooner will do. */
   async #compile(layerPlan: LayerPlan, quick: boolean): Promise<boolean> {
     await this.#packing;
-    this.#checkThere();
+    this.#check();
     if (this.#prepared.has(layerPlan, quick) && this.#unpacked === undefined) return true;
     const { steps, weights } = this.#prepared.layOut(layerPlan);
     await Promise.all([
@@ -138,8 +133,7 @@ export class GpuLayer {
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
   ): void {
-    if (this.#refused !== undefined) throw this.#refused;
-    this.#checkThere();
+    this.#check();
     this.#packHost();
     this.#retired.named = true;
     this.#prepared.encode(encoder, layerPlan, input, output, false);
@@ -150,14 +144,15 @@ export class GpuLayer {
     this.#prepared.release(layerPlan);
   }
 
-  /** One call from host to host. */
+  /** One call from host to host. With `quick`, what is not compiled yet runs on what compiles sooner. */
   async forward(
     layerPlan: LayerPlan,
     input: HostTensor,
     output: HostTensor | undefined,
     signal: AbortSignal | undefined,
+    quick = true,
   ): Promise<HostTensor> {
-    await this.#compile(layerPlan, true);
+    await this.#compile(layerPlan, quick);
     signal?.throwIfAborted();
     const { outputShape } = layerPlan.plan;
     const { dtype } = this.#spec;
@@ -172,7 +167,7 @@ export class GpuLayer {
       this.#packHost();
       const from = { shape: input.shape, buffer: inputBuffer, dtype, offset: 0 };
       const to = { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 };
-      this.#prepared.encode(encoder, layerPlan, from, to, true);
+      this.#prepared.encode(encoder, layerPlan, from, to, quick);
       const staged = stage(device, encoder, outputBuffer, 0, size);
       device.queue.submit([encoder.finish()]);
       inputBuffer.destroy();
@@ -197,7 +192,7 @@ export class GpuLayer {
     return inScopes(
       this.device,
       () => {
-        this.#checkAlive();
+        this.#check();
         return segment();
       },
       (made) => {
@@ -210,19 +205,18 @@ export class GpuLayer {
   /** Forgets what a segment that failed has made, and what it may have left unpacked. */
   #forget(made: ReadonlySet<Made>): void {
     this.#prepared.forget(made);
-    this.#parameters.forget(made);
+    if (this.#parameters.forget(made) && this.#packing !== undefined) {
+      const message = 'the weights were lost with an earlier call or load that failed: load them again';
+      this.#refused ??= new ConvTranspose2dError('GPU_ERROR', message);
+    }
     this.#unpacked = this.#host;
   }
 
-  /** Before a segment makes anything that nobody would let go of. */
-  #checkAlive(): void {
+  /** Before anything is made that nobody would let go of; a lost device takes calls as if well. */
+  #check(): void {
     if (this.#destroyed) throw new ConvTranspose2dError('DESTROYED', 'the layer was destroyed');
-  }
-
-  /** A lost device takes calls as if well. */
-  #checkThere(): void {
-    const lost = lossOf(this.device);
-    if (lost !== undefined) throw lost;
+    const error = lossOf(this.device) ?? this.#refused;
+    if (error !== undefined) throw error;
   }
 
   /**

@@ -151,10 +151,12 @@ export class PackedParameters {
     this.#retired.add(texels.tables);
   }
 
-  /** Forgets what is gone. */
-  forget(gone: ReadonlySet<Made>): void {
+  /** Forgets what is gone; true if that is the packed parameters. */
+  forget(gone: ReadonlySet<Made>): boolean {
     for (const [name, { texture }] of this.#texels) if (gone.has(texture)) this.#texels.delete(name);
-    if (this.#packed !== undefined && gone.has(this.#packed.weight)) this.#packed = undefined;
+    if (this.#packed === undefined || !gone.has(this.#packed.weight)) return false;
+    this.#packed = undefined;
+    return true;
   }
 
   destroy(): void {

@@ -120,6 +120,26 @@ describe('what fails leaves nothing', () => {
   });
 });
 
+test('GPU weights loaded while others are still to be refused: right or refused too, never other numbers', async () => {
+  const layer = layerOf();
+  const onGpu = { weight: upload(device, state.weight), bias: upload(device, state.bias) };
+  const gone = upload(device, state.weight);
+  gone.buffer.destroy();
+  layer.loadStateDict({ ...onGpu, weight: gone });
+  layer.loadStateDict(onGpu);
+  for (let call = 0; call < 10; call++) {
+    const result = await layer.forward(input).catch((error: unknown) => error as Error);
+    if (result instanceof Error) expect(result).toMatchObject({ code: 'GPU_ERROR' });
+    else expect(wrong(result)).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  layer.loadStateDict(onGpu);
+  expect(wrong(await layer.forward(input))).toBeUndefined();
+  layer.destroy();
+  for (const { buffer } of [onGpu.weight, onGpu.bias]) buffer.destroy();
+  expect(count.live.size).toBe(0);
+});
+
 describe('OUT_OF_MEMORY', () => {
   const names = ['packed weight', 'packed bias', 'tables', 'expandedInput', 'expandedOutput', 'input', 'readback'];
   test.each(names)('%s: says how many bytes were asked for; layer and device go on', async (name) => {
