@@ -76,7 +76,8 @@ export class ConvTranspose2d {
    * @param inChannels C of the input
    * @param outChannels C of the output
    * @param kernelSize in taps: one number, or (height, width)
-   * @throws ConvTranspose2dError INVALID_ARGUMENT, naming the argument, its value and the rule
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, naming the argument, its value and the rule; UNSUPPORTED where the device
+   * given has no room for the weight
    */
   constructor(
     inChannels: number,
@@ -190,8 +191,8 @@ export class ConvTranspose2d {
   /**
    * Computes one call from host to host: input (N, C, H, W) or (C, H, W), or channels last with `layout: 'NHWC'`; the output
    * likewise, of the shape that `outputShape` gives. The result comes in the form of the input: Float32Array, Float16Array, or
-   * Uint16Array with float16 bits; with `call.output` it is written there. On an emulated GPU, what was not prepared runs on
-   * what compiles fastest first.
+   * Uint16Array with float16 bits; with `call.output` it is written there. On an emulated GPU, what was neither prepared nor is
+   * verified runs on what compiles fastest first.
    * @throws ConvTranspose2dError; the signal's reason when aborted
    */
   async forward(input: HostTensor, call?: Call): Promise<HostTensor> {
@@ -201,12 +202,13 @@ export class ConvTranspose2d {
     const outputShape = shapeOfOutput(this.#spec, input.shape, outputSize);
     if (output !== undefined) checkHostTensor('output', output, outputShape, this.#spec.dtype);
     // An output may lie where the input does.
-    const shared = this.#verify !== 'off' && output?.data.buffer === input.data.buffer;
+    const verified = this.#verify !== 'off';
+    const shared = verified && output?.data.buffer === input.data.buffer;
     const from = shared ? copied(input) : input;
     for (;;) {
       const { backend, layerPlan } = await this.#ready(input.shape, outputSize, signal);
       const loads = this.#loads;
-      const result = await this.#settled(backend.forward(layerPlan, from, output, signal), signal);
+      const result = await this.#settled(backend.forward(layerPlan, from, output, signal, !verified), signal);
       if (!(backend instanceof GpuLayer) || !this.#isToBeChecked(layerPlan)) return result;
       const state = this.#state ?? (await this.stateDict());
       signal?.throwIfAborted();
@@ -391,8 +393,7 @@ export class ConvTranspose2d {
     if (count === this.#setAside) return;
     this.#setAside = count;
     for (const layerPlan of this.#plans.values()) this.#backend?.release(layerPlan);
-    this.#plans.clear();
-    this.#recent = undefined;
+    this.#forgetPlans();
   }
 
   #loadGpu(weight: HostTensor | GpuTensor, bias: HostTensor | GpuTensor | undefined): void {
