@@ -106,7 +106,7 @@ function softwareKernel(problem: Problem): KernelChoice {
     ...ALL_PHASES_TILES.map((tile) => allPhasesRegisters(problem, tile)),
   ].filter((choice) => choice !== undefined);
   const best = least(possible, ({ cost }) => cost);
-  if (best === undefined) return direct(problem, MORE_THAN_TEXTURES);
+  if (best === undefined) return direct(problem, TOO_LARGE);
   const tiles = possible.filter(({ kernel, constants }) => kernel === best.kernel && constants.POSITIONS <= 4);
   const quick = least(tiles, ({ cost, sums }) => cost + COMPILE * sums);
   return quick === undefined || quick === best ? best : { ...best, quick };
@@ -116,7 +116,7 @@ function least<T>(all: readonly T[], cost: (one: T) => number): T | undefined {
   const costs = all.map(cost);
   return all[costs.indexOf(Math.min(...costs))];
 }
-const MORE_THAN_TEXTURES = 'more than a texture holds';
+const TOO_LARGE = 'more than a texture, or a count of 32 bits, holds';
 
 /** A phase at a time: positions × output channels in registers, by texels. Undefined where a texture holds too few. */
 export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed | undefined {
@@ -139,7 +139,7 @@ export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed | u
     depth: 4,
     costs: OF_TEXELS,
   });
-  return { ...choice, texels, cost: choice.cost + WRITE_TEXEL * texels.input };
+  return choice && { ...choice, texels, cost: choice.cost + WRITE_TEXEL * texels.input };
 }
 
 /** All phases at once: positions × pairs of phase and output channel in registers. Undefined where phases share no inputs. */
@@ -171,11 +171,13 @@ interface RegisterWork {
   readonly costs: Costs;
 }
 
-function registers({ batch, groups }: Problem, tile: RegisterTile, work: RegisterWork): Costed {
+function registers({ batch, groups }: Problem, tile: RegisterTile, work: RegisterWork): Costed | undefined {
   const { positions, vectors, lanes, workgroup = 8 } = tile;
   const { load, multiply, start, store } = work.costs;
   const blocks = Math.ceil(work.positions / (lanes * positions)) * Math.ceil(work.columns / (4 * vectors));
   const invocations = lanes * blocks * work.phases * groups * batch;
+  // The shaders count in 32 bits, a grid's few beyond the last included.
+  if (invocations > 2 ** 31) return undefined;
   const workgroups = Math.ceil(invocations / workgroup);
   const sums = positions * 4 * vectors;
   // A texel holds four input channels of a position, or of one channel four columns.
@@ -219,7 +221,7 @@ function hardwareKernel(problem: Problem): KernelChoice {
     const phases = rows.residues.length * columns.residues.length;
     const all = allPhasesRegisters(problem, { ...tile, vectors: vectors(outChannels * phases) });
     const narrow = all ?? phaseRegisters(problem, { ...tile, vectors: vectors(outChannels) });
-    return narrow ?? direct(problem, MORE_THAN_TEXTURES);
+    return narrow ?? direct(problem, TOO_LARGE);
   }
   const wide = phaseGemm(problem, WIDE);
   return wide.workgroups >= MANY_WORKGROUPS && outChannels >= 32 ? wide : phaseGemm(problem, SMALL);

@@ -112,6 +112,15 @@ describe('grids', () => {
     fc.assert(property, { numRuns: 1000 });
   });
 
+  test('2²⁸ images of one output take no more invocations than 32 bits count', () => {
+    const limits = { ...assumed.limits, maxBufferSize: 2 ** 31, maxStorageBufferBindingSize: 2 ** 31 };
+    const spec = specOf([2 ** 10, 2 ** 10], 1, { groups: 2 ** 10 });
+    const { parts } = planLayer(spec, [2 ** 18, 2 ** 10, 1, 1], undefined, { ...assumed, limits });
+    for (const { choice } of parts) {
+      expect(choice.workgroups * choice.constants['WORKGROUP_SIZE']!).toBeLessThanOrEqual(2 ** 32);
+    }
+  });
+
   test('4,194,368 outputs in workgroups of 64 are one more than a dimension holds', () => {
     const { plan } = planLayer(specOf([1, 1], 1), [1, 65537, 64], undefined, limited({}));
     expect(plan.dispatches[0]!.workgroups).toEqual([32769, 2, 1]);
