@@ -39,8 +39,6 @@ export interface Limits {
   readonly maxStorageBufferBindingSize: number;
   readonly minStorageBufferOffsetAlignment: number;
   readonly maxComputeWorkgroupsPerDimension: number;
-  readonly maxComputeWorkgroupStorageSize: number;
-  readonly maxComputeInvocationsPerWorkgroup: number;
 }
 
 /** Elements between neighbours along each dimension of a tensor, and where the tensor's first element is. */
@@ -105,10 +103,10 @@ export interface LayerPlan {
   /** Linear pieces of the passes that expand and compress float16, each within the binding limit; in elements. */
   readonly expand: readonly Range[];
   readonly compress: readonly Range[];
-  /** The invocations of those passes. */
-  readonly convertDispatch: (elements: number) => Dispatch['workgroups'];
-  /** The invocations that write texels. */
-  readonly texelDispatch: (texels: number) => Dispatch['workgroups'];
+  /** Texels of an input, at most. */
+  readonly texels: number;
+  /** Of the passes that convert elements or write texels, an invocation each. */
+  readonly workgroupsFor: (invocations: number) => Dispatch['workgroups'];
 }
 
 export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
@@ -202,7 +200,6 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
 
   const native = spec.dtype === 'float16' && capabilities.shaderF16;
   let storage: Storage = spec.dtype === 'float32' ? 'float32' : native ? 'float16' : 'expanded';
-  if (capabilities.device === 'cpu' && storage === 'float16') storage = 'expanded';
   let cuts = cutToFit(spec, input, output, rows, storage, capabilities.limits);
   if (storage === 'float16' && cuts.some((cut) => cut.inChannels.count < spec.inChannels / spec.groups)) {
     // Partial sums pass through the output: in float16 they would be rounded on the way.
@@ -230,11 +227,9 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
   const parts = cuts.map((cut) => plannedPart(outer, cut));
   const texels = Math.max(0, ...parts.map(({ choice }) => choice.texels?.input ?? 0));
   const scratch = (storage === 'expanded' ? 4 * (inputElements + outputElements) : 0) + textureBytes(texels);
-  const { choice } = plannedPart(outer, cuts[0] ?? wholeCut(spec, input, output));
-  const convertDispatch = (elements: number): Dispatch['workgroups'] =>
-    fold(Math.ceil(Math.ceil(elements / 2) / CONVERT_WORKGROUP), limits.maxComputeWorkgroupsPerDimension);
-  const texelDispatch = (texels: number): Dispatch['workgroups'] =>
-    fold(Math.ceil(texels / CONVERT_WORKGROUP), limits.maxComputeWorkgroupsPerDimension);
+  const { choice } = parts[0] ?? plannedPart(outer, wholeCut(spec, input, output));
+  const workgroupsFor = (invocations: number): Dispatch['workgroups'] =>
+    fold(Math.ceil(invocations / CONVERT_WORKGROUP), limits.maxComputeWorkgroupsPerDimension);
   const pieces = (elements: number): Range[] => (storage === 'expanded' ? linearPieces(elements, limits) : []);
   const expand = pieces(inputElements);
   const compress = pieces(outputElements);
@@ -246,12 +241,15 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
     outputShape,
     phases,
     dispatches: [
-      ...expand.map((piece) => ({ kernel: 'expand-float16', workgroups: convertDispatch(piece.size) })),
+      ...expand.map((piece) => ({ kernel: 'expand-float16', workgroups: workgroupsFor(Math.ceil(piece.size / 2)) })),
       ...parts.flatMap(({ choice: { kernel, texels }, workgroups }) => [
-        ...(texels === undefined ? [] : [{ kernel: 'input-texels', workgroups: texelDispatch(texels.input) }]),
+        ...(texels === undefined ? [] : [{ kernel: 'input-texels', workgroups: workgroupsFor(texels.input) }]),
         { kernel, workgroups },
       ]),
-      ...compress.map((piece) => ({ kernel: 'compress-float16', workgroups: convertDispatch(piece.size) })),
+      ...compress.map((piece) => ({
+        kernel: 'compress-float16',
+        workgroups: workgroupsFor(Math.ceil(piece.size / 2)),
+      })),
     ],
     usefulFlops:
       2 * input.batch * (spec.inChannels / spec.groups) * spec.outChannels * usefulTaps(rows) * usefulTaps(columns),
@@ -271,8 +269,8 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
     outputElements,
     expand,
     compress,
-    convertDispatch,
-    texelDispatch,
+    texels,
+    workgroupsFor,
   };
 }
 

@@ -154,7 +154,7 @@ export interface Plan {
   readonly device: 'webgpu' | 'cpu' | 'assumed';
   /** In the layout's order. */
   readonly outputShape: readonly number[];
-  /** Those that hold outputs, row by row. */
+  /** Those that have outputs or taps, row by row. */
   readonly phases: readonly Phase[];
   /** In the order in which they run. */
   readonly dispatches: readonly Dispatch[];

@@ -17,7 +17,7 @@ export interface RequestDeviceOptions {
   onFallback?: ((reason: string) => void) | undefined;
 }
 
-/** What the kernels gain from, where the adapter has it. */
+/** What the kernels, or a caller's own on the same device, gain from. */
 const LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
@@ -117,8 +117,6 @@ const limitsOf = (limits: GPUSupportedLimits): Limits => ({
   maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
   minStorageBufferOffsetAlignment: limits.minStorageBufferOffsetAlignment,
   maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
-  maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
-  maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
 });
 
 /** WebGPU's default limits. Source: the specification's table of limits. */
@@ -127,8 +125,6 @@ const DEFAULT_LIMITS: Limits = {
   maxStorageBufferBindingSize: 128 * 2 ** 20,
   minStorageBufferOffsetAlignment: 256,
   maxComputeWorkgroupsPerDimension: 65535,
-  maxComputeWorkgroupStorageSize: 16384,
-  maxComputeInvocationsPerWorkgroup: 256,
 };
 
 const UNLIMITED: Limits = {
@@ -136,8 +132,6 @@ const UNLIMITED: Limits = {
   maxStorageBufferBindingSize: Infinity,
   minStorageBufferOffsetAlignment: 4,
   maxComputeWorkgroupsPerDimension: Infinity,
-  maxComputeWorkgroupStorageSize: Infinity,
-  maxComputeInvocationsPerWorkgroup: Infinity,
 };
 
 /** Kernels that computed wrong numbers, by adapter: for the session, whichever device they were on. */

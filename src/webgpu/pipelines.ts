@@ -129,12 +129,12 @@ function withFloat16(code: string): string {
 
 function shaderModule(device: GPUDevice, { shader, float16 }: PipelineRequest): GPUShaderModule {
   const { modules } = cacheOf(device);
-  const { name, code } = shaderOf(shader);
-  const key = `${code.length} ${float16} ${name}`;
-  let module = modules.get(key);
+  const { name, code: float32 } = shaderOf(shader);
+  const code = float16 ? withFloat16(float32) : float32;
+  let module = modules.get(code);
   if (module === undefined) {
-    module = device.createShaderModule({ label: name, code: float16 ? withFloat16(code) : code });
-    modules.set(key, module);
+    module = device.createShaderModule({ label: name, code });
+    modules.set(code, module);
   }
   return module;
 }

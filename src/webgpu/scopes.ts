@@ -57,8 +57,8 @@ export function makeTexture(device: GPUDevice, descriptor: GPUTextureDescriptor)
 }
 
 /**
- * Runs a synchronous segment of GPU calls inside error scopes and rejects with what they caught. The buffers that it made
- * are destroyed then, and `forget` is told of them. Scopes are a stack per device, so nothing may be awaited inside.
+ * Runs a synchronous segment of GPU calls inside error scopes and rejects with what they caught. What it made is
+ * destroyed then, and `forget` is told of it. Scopes are a stack per device, so nothing may be awaited inside.
  */
 export async function inScopes<T>(
   device: GPUDevice,
@@ -69,7 +69,7 @@ export async function inScopes<T>(
   try {
     return await scoped(device, made, segment);
   } catch (error) {
-    for (const buffer of made) buffer.destroy();
+    for (const one of made) one.destroy();
     forget?.(new Set(made));
     throw error;
   }

@@ -117,7 +117,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     const weightTexels = { name: weightName(part), offset: 0, size: textureBytes(choice.texels.weight) } as const;
     const write = (shader: 'input-texels' | 'weight-texels', bindings: Step['bindings'], texels: number): Step => ({
       request: { shader, constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16 },
-      workgroups: plan.texelDispatch(texels),
+      workgroups: plan.workgroupsFor(texels),
       bindings,
     });
     if (!weights.has(weightTexels.name)) {
@@ -139,7 +139,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     (shader: 'expand-float16' | 'compress-float16', halves: ResourceName, values: ResourceName) =>
     (piece: Range): Step => ({
       request: { shader, constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16: false },
-      workgroups: plan.convertDispatch(piece.size),
+      workgroups: plan.workgroupsFor(Math.ceil(piece.size / 2)),
       bindings: [
         tables.add(16, (view) => {
           view.setUint32(0, piece.size, true);
@@ -158,8 +158,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     scratch.set('expandedInput', 4 * plan.inputElements);
     scratch.set('expandedOutput', 4 * plan.outputElements);
   }
-  const texels = Math.max(0, ...plan.parts.map(({ choice }) => choice.texels?.input ?? 0));
-  if (texels > 0) scratch.set('inputTexels', textureBytes(texels));
+  if (plan.texels > 0) scratch.set('inputTexels', textureBytes(plan.texels));
   return { steps, tables: tables.bytes(), scratch, weights };
 }
 
