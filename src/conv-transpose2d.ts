@@ -13,7 +13,7 @@ import {
   type Spec,
 } from './options.ts';
 import { planLayer, type LayerPlan } from './plan.ts';
-import { checkHostTensor, dtypeOf, hostTensorLike, toFloat16 } from './tensors.ts';
+import { allocate, bytesOf, checkHostTensor, dtypeOf, hostTensorLike, tensorOf } from './tensors.ts';
 import type {
   Call,
   ConvTranspose2dOptions,
@@ -156,12 +156,9 @@ export class ConvTranspose2d {
     this.#checkState();
     if (!(this.#backend instanceof GpuLayer)) throw new Error('only a GPU layer keeps no host state');
     const { weight, bias } = await this.#settled(this.#backend.stateDict(), undefined);
-    const tensor = (shape: number[], data: Float32Array): HostTensor =>
-      this.#spec.dtype === 'float32'
-        ? { shape, data }
-        : { shape, data: Uint16Array.from(data, toFloat16), dtype: 'float16' };
-    const loaded = { weight: tensor(weightShape(this.#spec), weight) };
-    return this.#spec.bias ? { ...loaded, bias: tensor([this.#spec.outChannels], bias) } : loaded;
+    const { dtype, outChannels } = this.#spec;
+    const loaded = { weight: tensorOf(weightShape(this.#spec), weight, dtype) };
+    return this.#spec.bias ? { ...loaded, bias: tensorOf([outChannels], bias, dtype) } : loaded;
   }
 
   /** The output's shape for an input's. @throws ConvTranspose2dError INVALID_ARGUMENT */
@@ -437,9 +434,8 @@ const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
 const isLost = ({ device }: Backend): boolean => device !== 'cpu' && lossOf(device) !== undefined;
 
 function copied(tensor: HostTensor): HostTensor {
-  const { buffer, byteOffset, byteLength } = tensor.data;
-  const bytes = new ArrayBuffer(byteLength);
-  new Uint8Array(bytes).set(new Uint8Array(buffer, byteOffset, byteLength));
+  const bytes = allocate(tensor.data.byteLength);
+  new Uint8Array(bytes).set(bytesOf(tensor.data));
   return hostTensorLike(tensor, [...tensor.shape], bytes);
 }
 

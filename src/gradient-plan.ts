@@ -13,6 +13,7 @@
  *
  * The first is planned and run as any forward call is, on the classes as channels.
  */
+import { ConvTranspose2dError } from './errors.ts';
 import { gcd } from './geometry.ts';
 import { weightStrides } from './plan.ts';
 import type { InputExtents, Size, Spec } from './options.ts';
@@ -69,8 +70,15 @@ function gradientAxis(input: number, kernel: number, stride: number, dilation: n
   return { tapStep, inputStep, classes: Math.min(tapStep, kernel), taps, wide: input + (taps - 1) * inputStep };
 }
 
-/** A table of both axes. */
+/** A table stays below 64 MiB. */
+const MOST_PLACES = 2 ** 24;
+
+/** A table of both axes. @throws ConvTranspose2dError UNSUPPORTED */
 function table(axes: readonly GradientAxis[], length: (axis: GradientAxis) => number, at: Place): Int32Array {
+  const places = axes.reduce((sum, axis) => sum + axis.classes * length(axis), 0);
+  if (places > MOST_PLACES) {
+    throw new ConvTranspose2dError('UNSUPPORTED', `the gradients take ${places} places, and at most ${MOST_PLACES}`);
+  }
   return Int32Array.from(
     axes.flatMap((axis, a) =>
       Array.from({ length: axis.classes * length(axis) }, (_, i) =>

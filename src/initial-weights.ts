@@ -1,6 +1,6 @@
 /** Weights to begin with: PyTorch's distribution, bilinear interpolation, ICNR. */
 import { integer, optionsOf, pair, type Spec, weightShape } from './options.ts';
-import { allocate, elementCount, toFloat16 } from './tensors.ts';
+import { elementCount, tensorOf, zeros } from './tensors.ts';
 import { invalid } from './errors.ts';
 import type { HostTensor, Pair, StateDict } from './types.ts';
 
@@ -16,9 +16,6 @@ function uniform(seed: number): () => number {
   };
 }
 
-/** @throws ConvTranspose2dError OUT_OF_MEMORY */
-const zeros = (length: number): Float32Array => new Float32Array(allocate(4 * length));
-
 const randomSeed = (): number => Math.floor(Math.random() * 2 ** 31);
 
 /** Weight and bias from U(−√k, √k), k = groups / (outChannels · kernel height · kernel width). Source: torch.nn.ConvTranspose2d. */
@@ -28,9 +25,7 @@ export function initialState(spec: Spec, seed: number = randomSeed()): StateDict
   const tensor = (shape: number[]): HostTensor => {
     const values = zeros(elementCount(shape));
     for (let i = 0; i < values.length; i++) values[i] = bound * (2 * next() - 1);
-    return spec.dtype === 'float32'
-      ? { shape, data: values }
-      : { shape, data: Uint16Array.from(values, toFloat16), dtype: 'float16' };
+    return tensorOf(shape, values, spec.dtype);
   };
   const weight = tensor(weightShape(spec));
   return spec.bias ? { weight, bias: tensor([spec.outChannels]) } : { weight };

@@ -102,6 +102,9 @@ export function allocate(bytes: number): ArrayBuffer {
   }
 }
 
+/** So many float32. @throws ConvTranspose2dError OUT_OF_MEMORY */
+export const zeros = (elements: number): Float32Array<ArrayBuffer> => new Float32Array(allocate(4 * elements));
+
 const scratch = new DataView(new ArrayBuffer(4));
 
 /** The value of a float16 bit pattern. */
@@ -129,13 +132,21 @@ export function toFloat16(value: number): number {
   return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
 }
 
+/** Values as a tensor of that dtype, rounded once where it is float16. */
+export function tensorOf(shape: readonly number[], values: Float32Array, dtype: DType): HostTensor {
+  if (dtype === 'float32') return { shape, data: values };
+  const data = new Uint16Array(allocate(2 * values.length));
+  storeFloat32(values, data);
+  return { shape, data, dtype };
+}
+
 /** The data as float32: itself, or expanded. */
 export function toFloat32Array(tensor: HostTensor): Float32Array {
   const { data } = tensor;
   if (data instanceof Float32Array) return data;
   const bits = new Uint16Array(data.buffer, data.byteOffset, data.length);
   // A loop: from() with a function takes over twenty times as long.
-  const values = new Float32Array(allocate(4 * bits.length));
+  const values = zeros(bits.length);
   for (let i = 0; i < bits.length; i++) values[i] = fromFloat16(bits[i]!);
   return values;
 }

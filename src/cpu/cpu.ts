@@ -104,7 +104,7 @@ export class Cpu {
 
 /** In Node, a timer keeps the process alive unless told otherwise. */
 function unref(timer: unknown): void {
-  if (typeof timer === 'object' && timer !== null && 'unref' in timer) (timer as { unref(): void }).unref();
+  (timer as { unref?(): void }).unref?.();
 }
 
 let common: Cpu | undefined;

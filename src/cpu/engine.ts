@@ -1,6 +1,6 @@
 /** WebAssembly memory with layers' weights and calls' tensors, and the code that runs on it: all of it step by step. */
-import { allocate } from '../tensors.ts';
-import { WasmHeap } from './wasm-heap.ts';
+import { allocate, zeros } from '../tensors.ts';
+import { aligned, ALIGNMENT, WasmHeap } from './wasm-heap.ts';
 import type { WasmVariant } from './wasm-module.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 import { WasmRunner, type WasmAddresses } from './wasm-runner.ts';
@@ -8,10 +8,6 @@ import { inSlices } from './slices.ts';
 
 /** Elements that are copied in one step: well below a millisecond. */
 export const CHUNK: number = 2 ** 17;
-/** Vectors are read up to here beyond a tensor. */
-const ALIGNMENT = 64;
-
-const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /** Float32 values, or float16 bit patterns. */
 export type WasmData = Float32Array | Uint16Array;
@@ -146,7 +142,7 @@ export class LocalEngine implements Engine {
       } else {
         const halves = target + chunk.length * 2;
         new Uint16Array(buffer, halves, chunk.length).set(chunk);
-        this.runner.expandFloat16(target, halves, chunk.length);
+        this.runner.code.expandFloat16(target, halves, chunk.length);
       }
       yield;
     }
@@ -168,7 +164,7 @@ export class LocalEngine implements Engine {
       if (chunk instanceof Float32Array) {
         chunk.set(new Float32Array(buffer, source, chunk.length));
       } else {
-        this.runner.roundToFloat16(source, source, chunk.length);
+        this.runner.code.roundToFloat16(source, source, chunk.length);
         chunk.set(new Uint16Array(buffer, source, chunk.length));
       }
       yield;
@@ -178,7 +174,5 @@ export class LocalEngine implements Engine {
 
 /** Data of the same kind. @throws ConvTranspose2dError OUT_OF_MEMORY */
 export function newData(like: WasmData, elements: number): WasmData {
-  return like instanceof Float32Array
-    ? new Float32Array(allocate(elements * 4))
-    : new Uint16Array(allocate(elements * 2));
+  return like instanceof Float32Array ? zeros(elements) : new Uint16Array(allocate(elements * 2));
 }

@@ -1,5 +1,5 @@
 /** Data of either type as float32, a piece at a time. */
-import { allocate, fromFloat16, toFloat16, type HostData } from '../tensors.ts';
+import { fromFloat16, toFloat16, zeros, type HostData } from '../tensors.ts';
 import { inSlices } from './slices.ts';
 
 /** Elements that are converted in one step. */
@@ -11,9 +11,9 @@ const bitsOf = ({ buffer, byteOffset, length }: HostData): Uint16Array => new Ui
 export async function floatsOf(data: HostData, stop?: AbortSignal): Promise<Float32Array> {
   if (data instanceof Float32Array) return data;
   const bits = bitsOf(data);
-  const values = new Float32Array(allocate(4 * bits.length));
+  const values = zeros(bits.length);
   await inSlices(
-    inSteps(bits.length, (at) => (values[at] = fromFloat16(bits[at] ?? NaN))),
+    inSteps(bits.length, (at) => (values[at] = fromFloat16(bits[at]!))),
     stop,
   );
   return values;
@@ -24,7 +24,7 @@ export async function storeFloats(values: Float32Array, data: HostData, stop: Ab
   if (data === values) return;
   const bits = bitsOf(data);
   await inSlices(
-    inSteps(bits.length, (at) => (bits[at] = toFloat16(values[at] ?? NaN))),
+    inSteps(bits.length, (at) => (bits[at] = toFloat16(values[at]!))),
     stop,
   );
 }
@@ -33,11 +33,11 @@ export function areFinite(data: HostData): boolean {
   if (data instanceof Float32Array) {
     // Zero times what is not finite is NaN; a sum is quicker than a test each.
     let zero = 0;
-    for (let at = 0; at < data.length; at++) zero += 0 * (data[at] ?? NaN);
+    for (let at = 0; at < data.length; at++) zero += 0 * data[at]!;
     return zero === 0;
   }
   const bits = bitsOf(data);
-  for (let at = 0; at < bits.length; at++) if (((bits[at] ?? 0) & 0x7c00) === 0x7c00) return false;
+  for (let at = 0; at < bits.length; at++) if ((bits[at]! & 0x7c00) === 0x7c00) return false;
   return true;
 }
 

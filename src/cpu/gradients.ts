@@ -3,6 +3,7 @@ import { CpuLayer } from './layer.ts';
 import { inSlices } from './slices.ts';
 import type { InputExtents, Size, Spec } from '../options.ts';
 import { planLayer, type Capabilities } from '../plan.ts';
+import { zeros } from '../tensors.ts';
 import {
   pickedElements,
   planGradients,
@@ -17,7 +18,7 @@ const STEP = 2 ** 17;
 /** Elements of the operand of one product of the weight's gradient. */
 const PRODUCT = 2 ** 19;
 
-/** Computes the gradients of float32 operands. @throws the signal's reason when it is aborted */
+/** Computes the gradients of float32 operands. @throws ConvTranspose2dError OUT_OF_MEMORY; the signal's reason */
 export async function cpuGradients(
   spec: Spec,
   capabilities: Capabilities,
@@ -38,7 +39,7 @@ export async function cpuGradients(
 /** The output's gradient where a ReLU let it through. */
 async function masked({ gradOutput, mask }: Operands<Float32Array>, stop: AbortSignal): Promise<Float32Array> {
   if (mask === undefined) return gradOutput;
-  const result = new Float32Array(gradOutput.length);
+  const result = zeros(gradOutput.length);
   await inSlices(
     (function* () {
       for (let from = 0; from < result.length; from += STEP) {
@@ -60,8 +61,8 @@ async function inputGradient(
   stop: AbortSignal,
 ): Promise<Float32Array> {
   const { spec, wideShape } = plan;
-  const wide = new Float32Array(pickedElements(plan.wide));
-  const turned = new Float32Array(pickedElements(plan.weight));
+  const wide = zeros(pickedElements(plan.wide));
+  const turned = zeros(pickedElements(plan.weight));
   await inSlices(picking(plan.wide, gradOutput, wide, spec.layout === 'NHWC'), stop);
   await inSlices(picking(plan.weight, weight, turned, false), stop);
   const layer = new CpuLayer(spec, capabilities);

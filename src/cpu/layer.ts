@@ -3,7 +3,7 @@ import { ConvTranspose2dError } from '../errors.ts';
 import type { CpuKernelName, KernelChoice } from '../kernels.ts';
 import type { Spec } from '../options.ts';
 import type { Capabilities, LayerPlan } from '../plan.ts';
-import { allocate, bytesPerElement, hostTensorLike, type HostData } from '../tensors.ts';
+import { allocate, bytesPerElement, hostTensorLike, zeros, type HostData } from '../tensors.ts';
 import type { HostTensor, StateDict } from '../types.ts';
 import { sharedCpu, type Cpu } from './cpu.ts';
 import type { Crew, WasmData } from './engine.ts';
@@ -61,6 +61,8 @@ export class CpuLayer {
     output: HostTensor | undefined,
     signal: AbortSignal | undefined,
   ): Promise<HostTensor> {
+    // Since the call began; after that it is told.
+    signal?.throwIfAborted();
     const { plan, parts } = layerPlan;
     const parameters = this.#parameters;
     if (parameters === undefined) throw new Error('a layer is called after its parameters were loaded');
@@ -135,9 +137,11 @@ export class CpuLayer {
   ): Promise<HostTensor> {
     const elements = plan.bytes.output / bytesPerElement(this.#spec.dtype);
     const result = output ?? hostTensorLike(input, plan.outputShape, allocate(plan.bytes.output));
-    const values = result.data instanceof Float32Array ? result.data : new Float32Array(allocate(4 * elements));
+    const values = result.data instanceof Float32Array ? result.data : zeros(elements);
     const { weight, bias } = await parameters.plain();
-    const inputValues = await floatsOf(input.data, stop);
+    const given = await floatsOf(input.data, stop);
+    // The output may lie where the input does.
+    const inputValues = given.buffer === values.buffer ? given.slice() : given;
     for (const { problem } of parts) {
       await inSlices(runPlain(problem, this.#spec, inputValues, weight, bias, values), stop);
     }

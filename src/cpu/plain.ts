@@ -57,12 +57,8 @@ export function* runPlain(
     for (let g = 0; g < problem.groups; g++) {
       for (let c = 0; c < outChannels; c++) {
         for (let y = 0; y < rows.output; y++) {
-          sums.fill(bias[g * outChannels + c] ?? NaN);
-          const { taps, firstTap, firstInput } = rows.residues[y % rows.stride] ?? {
-            taps: 0,
-            firstTap: 0,
-            firstInput: 0,
-          };
+          sums.fill(bias[g * outChannels + c]!);
+          const { taps, firstTap, firstInput } = rows.residues[y % rows.stride]!;
           for (let j = 0; j < taps; j++) {
             const at = Math.floor(y / rows.stride) + firstInput - j * rows.inputStep;
             if (at < 0 || at >= rows.input) continue;
@@ -70,11 +66,11 @@ export function* runPlain(
             for (let q = 0; q < inChannels; q++) {
               const image = n * from.batch + g * from.group + q * from.channel + at * from.row;
               for (const run of runs) {
-                const w = weight[(g * inChannels + q) * i + tapRow + run.tap * perColumn] ?? NaN;
+                const w = weight[(g * inChannels + q) * i + tapRow + run.tap * perColumn]!;
                 let x = image + run.input * from.column;
                 let o = run.output;
                 for (let m = 0; m < run.count; m++) {
-                  sums[o] = (sums[o] ?? NaN) + (input[x] ?? NaN) * w;
+                  sums[o]! += input[x]! * w;
                   x += from.column;
                   o += columns.stride;
                 }
@@ -83,7 +79,7 @@ export function* runPlain(
           }
           let o = n * to.batch + g * to.group + c * to.channel + y * to.row;
           for (let x = 0; x < columns.output; x++) {
-            output[o] = activate(sums[x] ?? NaN, spec.negativeSlope);
+            output[o] = activate(sums[x]!, spec.negativeSlope);
             o += to.column;
           }
           yield;

@@ -55,7 +55,12 @@ export class Thread {
     const thread = new Thread((why) => {
       if (started) onDeath(why);
     });
-    await thread.request({ kind: 'start', ...start }).reply;
+    try {
+      await thread.request({ kind: 'start', ...start }).reply;
+    } catch (error) {
+      thread.terminate();
+      throw error;
+    }
     started = true;
     return thread;
   }

@@ -5,9 +5,9 @@ const PAGE = 65536;
 /** What addresses of 32 bits reach, and less for systems that do not lend so much. */
 const MAXIMUM_PAGES = [65536, 32768, 16384, 4096];
 /** Vectors are read up to here beyond a tensor, and blocks begin at multiples of it. */
-const ALIGNMENT = 64;
+export const ALIGNMENT = 64;
 
-const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+export const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 function outOfMemory(bytes: number, cause?: unknown): ConvTranspose2dError {
   return new ConvTranspose2dError('OUT_OF_MEMORY', `could not allocate ${bytes} bytes of WebAssembly memory`, {

@@ -1,7 +1,7 @@
 /** Weights as the WebAssembly module reads them. */
 import type { Spec } from '../options.ts';
 import { weightStrides } from '../plan.ts';
-import { allocate } from '../tensors.ts';
+import { zeros } from '../tensors.ts';
 import { packedSize } from './wasm-plan.ts';
 
 /** Elements after which the packing gives its caller a turn. */
@@ -25,7 +25,7 @@ export function* packForWasm(
   const inChannels = spec.inChannels / spec.groups;
   const outChannels = spec.outChannels / spec.groups;
   const { panel, panels, biasBytes, weightBytes } = packedSize(spec.groups, inChannels, outChannels, height * width);
-  const packed = new Float32Array(allocate(biasBytes + weightBytes));
+  const packed = zeros((biasBytes + weightBytes) / 4);
   let at = biasBytes / 4;
   let next = at + STEP;
   for (let group = 0; group < spec.groups; group++) {
@@ -38,7 +38,7 @@ export function* packForWasm(
         for (let column = 0; column < width; column++) {
           let source = group * inChannels * i + first * o + row * h + column * w;
           for (let q = 0; q < inChannels; q++, at += panel, source += i) {
-            for (let c = 0; c < channels; c++) packed[at + c] = weight[source + c * o] ?? NaN;
+            for (let c = 0; c < channels; c++) packed[at + c] = weight[source + c * o]!;
             if (at < next) continue;
             next = at + STEP;
             yield;

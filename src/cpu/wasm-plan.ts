@@ -178,7 +178,7 @@ function outerReach(axis: Axis): Reach {
   const first = real.length === 0 ? 0 : least(real.map(({ firstInput }) => firstInput));
   const halo = real.length === 0 ? 0 : most(real.map(({ taps }) => (taps - 1) * axis.inputStep));
   const shifts = axis.residues.map((residue) => (isReal(residue) ? residue.firstInput - first : 0));
-  const extent = most(axis.residues.map(({ positions }, r) => positions + (shifts[r] ?? 0)));
+  const extent = most(axis.residues.map(({ positions }, r) => positions + shifts[r]!));
   const taps = halo / axis.inputStep + 1;
   return { axis, shifts, low: first - halo, extent, halo, taps };
 }
@@ -189,8 +189,8 @@ function innerReach(axis: Axis): InnerReach {
   const low = real.length === 0 ? 0 : least(real.map((r) => r.firstInput - (r.taps - 1) * axis.inputStep));
   const origins = axis.residues.map((residue) => (isReal(residue) ? residue.firstInput - low : 0));
   const shifts = origins.map(() => 0);
-  const taps = Math.max(1, ...real.map((residue) => residue.taps));
-  return { axis, shifts, low, extent: axis.residues[0]?.positions ?? 0, halo: most(origins), taps, origins };
+  const taps = most([1, ...real.map((residue) => residue.taps)]);
+  return { axis, shifts, low, extent: axis.residues[0]!.positions, halo: most(origins), taps, origins };
 }
 
 /** The largest tile that some taps may miss. */
@@ -210,7 +210,7 @@ function phasesOf(outer: Reach, inner: InnerReach): PlannedPhase[] {
     inner.axis.residues.map((b, i): PlannedPhase => ({
       index: o * inner.axis.stride + i,
       taps: isReal(a) && isReal(b) ? [a.taps, b.taps] : [0, 0],
-      origin: inner.origins[i] ?? 0,
+      origin: inner.origins[i]!,
     })),
   );
 }
@@ -296,8 +296,8 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   const { panel, panels, biasBytes, weightBytes } = packedSize(groups, inChannels, outChannels, kernelTaps);
 
   // The kernels run along the inner axis, so where columns are few, it is the rows'.
-  const few = columns.residues[0]?.positions ?? 0;
-  const swapped = few < 4 && (rows.residues[0]?.positions ?? 0) > few;
+  const few = columns.residues[0]!.positions;
+  const swapped = few < 4 && rows.residues[0]!.positions > few;
   const [outer, inner] = swapped ? [outerReach(columns), innerReach(rows)] : [outerReach(rows), innerReach(columns)];
   const steps = ({ row, column }: Addresses): [number, number] => (swapped ? [column, row] : [row, column]);
   const phases = phasesOf(outer, inner);
@@ -347,8 +347,13 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   let innerTiles = Math.ceil(inner.extent / Math.min(Math.max(16, columnsAllowed), innerMost));
   const innerTile = Math.min(inner.extent, roundUp(Math.ceil(inner.extent / innerTiles), 4));
   innerTiles = Math.ceil(inner.extent / innerTile);
-  let outerTile = outerMost;
-  while (outerTile > 1 && !fits(outerTile, innerTile)) outerTile--;
+  // The highest that fits: by halves, for there may be millions of rows.
+  let [outerTile, over] = [1, outerMost + 1];
+  while (over - outerTile > 1) {
+    const middle = Math.floor((outerTile + over) / 2);
+    if (fits(middle, innerTile)) outerTile = middle;
+    else over = middle;
+  }
   const wanted = Math.ceil(minimumJobs / Math.max(1, batch * groupSets * innerTiles));
   const rowsWanted = Math.min(Math.ceil(wanted / panels), outer.extent);
   outerTile = Math.ceil(outer.extent / Math.max(Math.ceil(outer.extent / outerTile), rowsWanted));
@@ -385,7 +390,8 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   if (kernel === 'rows') {
     let at = 0;
     for (const family of families) {
-      const count = (family.phases[0]?.taps[0] ?? 0) * (family.phases[0]?.taps[1] ?? 0);
+      const [J, L] = family.phases[0]!.taps;
+      const count = J * L;
       let first = 0;
       const blocks = rowBlocks(family.phases.length * panel).map((blockRows): RowBlock => {
         const block = { first, rows: blockRows, weights: gathered };

@@ -28,26 +28,19 @@ const ACTIVATIONS: Record<Activation, number> = {
   silu: 7,
 };
 
-/** An element that exists. */
-function at<T>(values: readonly T[], index: number): T {
-  const value = values[index];
-  if (value === undefined) throw new RangeError(`no element ${index} of ${values.length}`);
-  return value;
-}
-
 const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high);
 
 /** The module over one memory. It keeps no state between calls, so that each thread may have its own over the same memory. */
 export class WasmRunner {
   readonly memory: WebAssembly.Memory;
-  readonly #code: WasmExports;
+  readonly code: WasmExports;
   readonly #rowKernels: readonly RowKernel[];
 
   /** @param memory shared, if threads are to share it */
   constructor(memory: WebAssembly.Memory, variant: WasmVariant) {
     this.memory = memory;
-    this.#code = instantiate(memory, variant);
-    const { multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows } = this.#code;
+    this.code = instantiate(memory, variant);
+    const { multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows } = this.code;
     this.#rowKernels = [multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows];
   }
 
@@ -108,7 +101,7 @@ export class WasmRunner {
         tile.group * input.group +
         (firstRow + top) * inputSteps[0] +
         (firstColumn + left) * inputSteps[1];
-      this.#code.fillStrip(
+      this.code.fillStrip(
         addresses.work + plan.work.strip + band * strip.bandRows * strip.columns * 4,
         strip.planeStride,
         strip.bandRows,
@@ -147,7 +140,7 @@ export class WasmRunner {
   /** @param taps of each phase */
   #multiplyPanel(plan: WasmPlan, addresses: WasmAddresses, tile: Tile, panel: number, taps: readonly number[]): void {
     const { problem, outer, inner, work } = plan;
-    const multiply = plan.kernel === 'point' ? this.#code.multiplyPoint : this.#code.multiplyPositions;
+    const multiply = plan.kernel === 'point' ? this.code.multiplyPoint : this.code.multiplyPositions;
     const index = tile.group * plan.panels + panel;
     const bias = addresses.weights + index * 32;
     const weights =
@@ -167,8 +160,8 @@ export class WasmRunner {
           problem.inChannels,
           weights,
           bias,
-          addresses.work + at(plan.taps, phase).table * 4,
-          at(taps, phase),
+          addresses.work + plan.taps[phase]!.table * 4,
+          taps[phase]!,
           rows.count,
           positionsIn(inner, s, tile.inner).count,
           results + s * plan.results.phaseStride,
@@ -194,8 +187,8 @@ export class WasmRunner {
         for (const block of blocks) {
           for (let row = 0; row < block.rows; row++) {
             const channel = (block.first + row) % panel;
-            const { count, table } = at(taps, at(phases, Math.floor((block.first + row) / panel)));
-            this.#code.gatherRow(
+            const { count, table } = taps[phases[Math.floor((block.first + row) / panel)]!]!;
+            this.code.gatherRow(
               target + block.weights + row * 4,
               block.rows * 4,
               bias + channel * 4,
@@ -226,9 +219,9 @@ export class WasmRunner {
     const { problem, work, taps, strip } = plan;
     const { channelStride, groupStride } = plan.results;
     for (const { phases, blocks, results, positions } of plan.families) {
-      const { count, table } = at(taps, at(phases, 0));
+      const { count, table } = taps[phases[0]!]!;
       for (const block of blocks) {
-        at(this.#rowKernels, block.rows - 1)(
+        this.#rowKernels[block.rows - 1]!(
           addresses.work + work.strip + group * problem.inChannels * strip.planeStride,
           strip.planeStride,
           problem.inChannels,
@@ -243,20 +236,10 @@ export class WasmRunner {
     }
   }
 
-  /** Float16 bit patterns to float32: `source` may be the second half of `target`. */
-  expandFloat16(target: number, source: number, count: number): void {
-    this.#code.expandFloat16(target, source, count);
-  }
-
-  /** Float32 to float16 bit patterns: `target` may be `source`. */
-  roundToFloat16(target: number, source: number, count: number): void {
-    this.#code.roundToFloat16(target, source, count);
-  }
-
   #activate({ problem, work, results }: WasmPlan, addresses: WasmAddresses): void {
     const kind = ACTIVATIONS[problem.activation];
     if (kind === 0) return;
-    this.#code.activate(addresses.work + work.results, results.bytes / 4, kind, problem.negativeSlope);
+    this.code.activate(addresses.work + work.results, results.bytes / 4, kind, problem.negativeSlope);
   }
 
   /** Rows of the output from the results of an outer residue's phases. */
@@ -278,7 +261,7 @@ export class WasmRunner {
       firstChannel * output.channel +
       (rows.first * outer.stride + residue) * outputSteps[0] +
       tile.inner * inner.stride * outputSteps[1];
-    this.#code.interleave(
+    this.code.interleave(
       results,
       addresses.work + (phaseTable + residue * inner.stride) * 4,
       inner.stride,
@@ -314,8 +297,8 @@ interface Positions {
 }
 
 function positionsIn(axis: PlanAxis, residue: number, start: number): Positions {
-  const shift = at(axis.shifts, residue);
-  const positions = at(axis.positions, residue);
+  const shift = axis.shifts[residue]!;
+  const positions = axis.positions[residue]!;
   const first = clamp(start - shift, 0, positions);
   return { first, count: clamp(start + axis.tile - shift, first, positions) - first, offset: first + shift - start };
 }

@@ -67,6 +67,8 @@ export class ThreadsEngine extends LocalEngine {
     if (!caller || this.dead) await orAborted(replies, stop);
     // Not from the replies: they come no sooner than the event loop has a turn, and calls may follow one another without.
     else if (close(board)) call.idle = undefined;
+    // Float16 is rounded in place, where a worker that is late may write.
+    else if (task.input instanceof Uint16Array) await orAborted(replies, stop);
   }
 
   /** The threads; none where workers may not be made. */

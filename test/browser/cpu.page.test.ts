@@ -5,6 +5,7 @@ import { commands } from 'vitest/browser';
 import { Cpu, type CpuSettings } from '../../src/cpu/cpu.ts';
 import type { Crew } from '../../src/cpu/engine.ts';
 import { CpuLayer } from '../../src/cpu/layer.ts';
+import type { ToWorker } from '../../src/cpu/messages.ts';
 import { ConvTranspose2d, ConvTranspose2dError, convTranspose2d } from '../../src/index.ts';
 import { resolveOptions } from '../../src/options.ts';
 import { planLayer, type LayerPlan } from '../../src/plan.ts';
@@ -114,6 +115,21 @@ afterEach(() => {
   workers.length = 0;
 });
 
+/** The word of a board that says how many workers take part. */
+const INSIDE = 2;
+
+/** Has messages to workers go through a function, which sends them on. */
+function intercept(pass: (message: ToWorker, send: (message: ToWorker) => void) => void): void {
+  const Made = Worker;
+  globalThis.Worker = class extends Made {
+    override postMessage(message: ToWorker, transfer?: Transferable[] | StructuredSerializeOptions): void {
+      pass(message, (passed) => {
+        super.postMessage(passed, transfer as Transferable[]);
+      });
+    }
+  };
+}
+
 const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
 test('the page is cross-origin isolated, as this file needs it', () => {
@@ -154,6 +170,78 @@ describe.each(Object.entries(ways))('%s', (_, settings) => {
     await fc.assert(halves, { numRuns: 30 });
     cpu.dispose();
   });
+
+  test('an output may lie where the input does', async () => {
+    const cpu = new EagerCpu(settings);
+    const layer: Layer = {
+      input: integerTensor([1, 3, 9, 9], 1),
+      weight: integerTensor([3, 3, 3, 3], 2),
+      bias: undefined,
+      options: { padding: 1 },
+    };
+    const made = make(cpu, layer);
+    const data = (layer.input.data as Float32Array).slice();
+    const output = { shape: layer.input.shape, data };
+    await made.layer.forward(made.plan, { shape: layer.input.shape, data }, output, undefined);
+    expect(mismatch(output, layer, { lane: 'exact' })).toBeUndefined();
+    made.layer.destroy();
+    cpu.dispose();
+  });
+
+  test('a call whose signal is aborted already computes nothing', async () => {
+    const cpu = new EagerCpu(settings);
+    const layer = bigLayer(1);
+    const made = make(cpu, layer);
+    const began = performance.now();
+    const call = forward(made, layer.input, AbortSignal.abort(new Error('enough')));
+    await expect(call.then(({ shape }) => shape)).rejects.toThrow('enough');
+    expect(performance.now() - began).toBeLessThan(100);
+    made.layer.destroy();
+    cpu.dispose();
+  });
+});
+
+test('a late worker is not waited for, but by float16 results, which are rounded where it may write', async () => {
+  let left = 0;
+  intercept((message, send) => {
+    if (message.kind !== 'jobs') {
+      send(message);
+      return;
+    }
+    // Inside, while its core does something else.
+    const { words } = message.board;
+    Atomics.add(words, INSIDE, 1);
+    setTimeout(() => {
+      left++;
+      Atomics.sub(words, INSIDE, 1);
+      send(message);
+    }, 300);
+  });
+  const cpu = new EagerCpu(ways['relaxed SIMD on two threads and the calling one']!);
+  for (const dtype of ['float32', 'float16'] as const) {
+    const layer: Layer = {
+      input: floatTensor([2, 16, 20, 20], 1, dtype),
+      weight: floatTensor([16, 16, 3, 3], 2, dtype),
+      bias: undefined,
+      options: {},
+    };
+    const made = make(cpu, layer);
+    await made.layer.prepare(made.plan);
+    left = 0;
+    const result = await forward(made, layer.input);
+    expect(left).toBe(dtype === 'float32' ? 0 : 2);
+    expect(mismatch(result, layer, { lane: 'float', output: dtype })).toBeUndefined();
+    made.layer.destroy();
+    await expect.poll(() => left).toBe(2);
+  }
+  cpu.dispose();
+});
+
+test('a kernel of 200,000 columns', async () => {
+  const weight = integerTensor([1, 1, 1, 200_000], 1);
+  const input = { shape: [1, 1, 1, 1], data: Float32Array.of(1) };
+  const values = valuesOf(await convTranspose2d(input, weight, null, { device: 'cpu' }));
+  expect(values.every((value, i) => value === weight.data[i])).toBe(true);
 });
 
 test('small work stays on the calling thread, which helps with more, and not with what is long', () => {
@@ -328,6 +416,21 @@ describe.each(inBackground)('%s', (_, settings) => {
     const made = make(cpu, layer);
     expect(mismatch(await forward(made, layer.input), layer, { lane: 'exact' })).toBeUndefined();
     expect(workers.length).toBe(2 * settings.threads);
+    made.layer.destroy();
+    cpu.dispose();
+  });
+
+  test('a worker that cannot start is ended, and calls run on the page', async () => {
+    intercept((message, send) => {
+      const none = { memoryFlags: 0, hex: '' };
+      send(message.kind === 'start' ? { ...message, binaries: { simd: none, relaxedSimd: none } } : message);
+    });
+    const cpu = new EagerCpu(settings);
+    const layer: Layer = { ...bigLayer(), input: integerTensor([1, 128, 3, 3], 1) };
+    const made = make(cpu, layer);
+    expect(mismatch(await forward(made, layer.input), layer, { lane: 'exact' })).toBeUndefined();
+    expect(workers.length).toBe(settings.threads);
+    await expect.poll(() => alive.size).toBe(0);
     made.layer.destroy();
     cpu.dispose();
   });

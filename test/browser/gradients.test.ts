@@ -145,6 +145,19 @@ describe.each(devices)('$name', ({ name, device }) => {
     expect([...valuesOf(gradients.gradBias)]).toEqual([0, 0, 0]);
   });
 
+  test('what no memory could hold is refused', async () => {
+    const where = await device();
+    const one = integerTensor([1, 1, 2, 2], 1);
+    const weight = integerTensor([1, 1, 3, 3], 2);
+    for (const dilation of [300_000, 2 ** 29]) {
+      // All but 2 × 2 outputs are cropped.
+      const options = { dilation, padding: dilation, device: where };
+      await expect(convTranspose2dBackward(one, one, weight, options)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(UNSUPPORTED|OUT_OF_MEMORY)$/) as string,
+      });
+    }
+  });
+
   test('refusals name the argument', async () => {
     const where = await device();
     const input = integerTensor([1, 2, 3, 3], 1);

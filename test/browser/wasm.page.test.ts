@@ -194,6 +194,15 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
   });
 });
 
+test('a plan takes no longer for more rows', () => {
+  const { spec } = resolveOptions(1, 1, 3, {});
+  const { parts } = planLayer(spec, [1, 1, 2 ** 30, 4], undefined, capabilitiesOf('cpu', ''));
+  const { outer, strip, results } = planWasm({ ...parts[0]!.problem, activation: 'none', negativeSlope: 0 });
+  expect(outer.tile * outer.tiles).toBeGreaterThanOrEqual(2 ** 30);
+  expect(strip.bytes + results.bytes).toBeLessThanOrEqual(256 * 1024);
+  expect(outer.tile).toBeGreaterThan(1000);
+});
+
 test('rows are divided into blocks of 1 to 4 without a rest', () => {
   for (let rows = 1; rows < 100; rows++) {
     const blocks = rowBlocks(rows);

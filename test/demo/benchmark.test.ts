@@ -216,6 +216,16 @@ describe('the page', () => {
     expect(await text('#right')).toBe('4 of 4');
   });
 
+  test('another choice in the middle ends the measurement and shows what would run now', async () => {
+    await open('&device=cpu');
+    await page.click('.start');
+    await page.waitForFunction(() => document.querySelector('.time[value]'));
+    await page.click('input[name=layers][value=few]');
+    await page.waitForFunction(() => document.querySelectorAll('[data-layer]').length === 4);
+    await measure();
+    expect(await text('#right')).toBe('4 of 4');
+  });
+
   test('a GPU that is lost is told, and the measurement goes on', async () => {
     await open('&device=webgpu&layers=few', {
       prepare: (fresh) =>

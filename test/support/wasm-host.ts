@@ -1,12 +1,9 @@
 /** The WebAssembly of the CPU path by itself: what its engines do, step by step and synchronously, for tests to come between. */
-import { WasmHeap } from '../../src/cpu/wasm-heap.ts';
+import { aligned, ALIGNMENT, WasmHeap } from '../../src/cpu/wasm-heap.ts';
 import type { WasmData } from '../../src/cpu/engine.ts';
 import type { WasmVariant } from '../../src/cpu/wasm-module.ts';
 import type { WasmPlan } from '../../src/cpu/wasm-plan.ts';
 import { WasmRunner, type WasmAddresses, type WasmJobs } from '../../src/cpu/wasm-runner.ts';
-
-const ALIGNMENT = 64;
-const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /** A call's tensors in memory. Plain data, for a thread that runs some of its jobs. */
 export interface WasmCall {
@@ -65,7 +62,7 @@ export class WasmHost {
     } else {
       const halves = start + input.length * 2;
       new Uint16Array(buffer, halves, input.length).set(input);
-      this.#runner.expandFloat16(start, halves, input.length);
+      this.#runner.code.expandFloat16(start, halves, input.length);
     }
     const output = start + inputBytes;
     const addresses = Array.from({ length: threads }, (_, thread) => ({
@@ -93,7 +90,7 @@ export class WasmHost {
     if (output instanceof Float32Array) {
       output.set(new Float32Array(buffer, own.output, outputElements));
     } else {
-      this.#runner.roundToFloat16(own.output, own.output, outputElements);
+      this.#runner.code.roundToFloat16(own.output, own.output, outputElements);
       output.set(new Uint16Array(buffer, own.output, outputElements));
     }
   }

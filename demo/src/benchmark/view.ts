@@ -74,6 +74,8 @@ class BenchmarkView {
       layers: this.#selection === 'all' ? null : this.#selection,
     });
     this.#running?.abort();
+    this.#running = undefined;
+    this.#busy(false);
     this.#rows = [];
     this.#summarize();
     this.#say('');

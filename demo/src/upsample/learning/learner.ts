@@ -39,7 +39,9 @@ export function makeLearner(
   device: Device,
   signal: AbortSignal,
 ): Promise<Learner> {
-  return device === 'cpu' ? onCpu(start, options, groups, signal) : onGpu(start, options, groups, device);
+  return device === 'cpu'
+    ? Promise.resolve(onCpu(start, options, groups, signal))
+    : onGpu(start, options, groups, device);
 }
 
 /** Weights, patches and gradients stay on the GPU; only outputs that are judged are read. */
@@ -84,12 +86,12 @@ async function onGpu(start: HostTensor, options: Options, groups: Groups, device
 }
 
 /** The same from host to host, with Adam over again. */
-async function onCpu(
+function onCpu(
   weight: HostTensor & { readonly data: Float32Array },
   { stride, padding }: Options,
   groups: Groups,
   signal: AbortSignal,
-): Promise<Learner> {
+): Learner {
   const options = { stride, padding, device: 'cpu' } as const;
   const [, , kernel = NaN] = weight.shape;
   const layer = new ConvTranspose2d(1, 1, kernel, { ...options, bias: false });
@@ -103,7 +105,6 @@ async function onCpu(
     await breathe();
     return data as Float32Array;
   };
-  await layer.prepare(groups.learning.small.shape, { signal });
   return {
     async step(rate) {
       const { small, large } = groups.learning;
