@@ -143,7 +143,8 @@ export class ConvTranspose2d {
   }
 
   /**
-   * Copies of the weight, in the layer's `weightLayout`, and of the bias if there is one.
+   * Copies of the weight, in the layer's `weightLayout`, and of the bias if there is one. Host tensors come back in the form that
+   * they were loaded in, others as `Float16Array` (where the platform has it) or `Float32Array`.
    * @throws ConvTranspose2dError DESTROYED; DEVICE_LOST where only the lost GPU had them
    */
   async stateDict(): Promise<{ weight: HostTensor; bias?: HostTensor }> {

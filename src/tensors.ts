@@ -132,12 +132,12 @@ export function toFloat16(value: number): number {
   return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
 }
 
-/** Values as a tensor of that dtype, rounded once where it is float16. */
+/** Values as a tensor of that dtype, rounded once where it is float16. @throws ConvTranspose2dError OUT_OF_MEMORY */
 export function tensorOf(shape: readonly number[], values: Float32Array, dtype: DType): HostTensor {
   if (dtype === 'float32') return { shape, data: values };
-  const data = new Uint16Array(allocate(2 * values.length));
-  storeFloat32(values, data);
-  return { shape, data, dtype };
+  const rounded = float16Tensor(shape, allocate(2 * values.length));
+  storeFloat32(values, rounded.data);
+  return rounded;
 }
 
 /** The data as float32: itself, or expanded. */

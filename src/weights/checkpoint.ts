@@ -1,5 +1,5 @@
 import { invalid, shown } from '../errors.ts';
-import { allocate, elementCount, float16Tensor, storeFloat32, toFloat32Array } from '../tensors.ts';
+import { allocate, float16Tensor, tensorOf, toFloat32Array } from '../tensors.ts';
 import type { DType, HostTensor, StateDict } from '../types.ts';
 import type { Entry, Header, SafetensorsDType } from './header.ts';
 
@@ -47,11 +47,7 @@ export class Checkpoint {
     const bytes = allocate(entry.end - entry.begin);
     new Uint8Array(bytes).set(this.#bytes.subarray(entry.begin, entry.end));
     if (dtype === 'float16' && entry.dtype === 'F16') return float16Tensor(shape, bytes);
-    const values = widen[entry.dtype](bytes);
-    if (dtype === 'float32') return { shape, data: values };
-    const rounded = float16Tensor(shape, allocate(2 * elementCount(shape)));
-    storeFloat32(values, rounded.data);
-    return rounded;
+    return tensorOf(shape, widen[entry.dtype](bytes), dtype);
   }
 
   /**

@@ -204,6 +204,23 @@ describe('packing on the GPU', () => {
     expect(load({ device: 'cpu' })).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }) as Error);
   });
 
+  test('float16 parameters that nobody gave a form are Float16Arrays where the platform has them', async () => {
+    const Form = (globalThis as { Float16Array?: new () => unknown }).Float16Array ?? Uint16Array;
+    const layer = new ConvTranspose2d(2, 3, 3, { device, dtype: 'float16' });
+    const initial = await layer.stateDict();
+    const [weight, bias] = [initial.weight, initial.bias!].map((tensor) => upload(device, tensor));
+    layer.loadStateDict({ weight: weight!, bias: bias! });
+    const read = await layer.stateDict();
+    for (const { data, dtype } of [initial.weight, initial.bias!, read.weight, read.bias!]) {
+      expect(data).toBeInstanceOf(Form);
+      expect(dtype).toBe('float16');
+    }
+    expect(read).toEqual(initial);
+    layer.destroy();
+    weight!.buffer.destroy();
+    bias!.buffer.destroy();
+  });
+
   test('a state dict is a copy both ways', async () => {
     for (const where of ['cpu', device] as const) {
       const layer = new ConvTranspose2d(2, 3, 3, { ...options, device: where });
