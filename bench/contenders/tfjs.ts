@@ -43,37 +43,53 @@ registerConvTranspose2d(tf);
 const ours = tf.getKernel('Conv2DBackpropInput', 'webgpu');
 
 /** The contenders take turns in one page: each run begins with its own kernel in place. */
-function useKernel(kernel: tf.KernelConfig): void {
+export function useKernel(registered: boolean): void {
+  const kernel = registered ? ours : theirs;
   if (tf.getKernel(kernel.kernelName, kernel.backendName) === kernel) return;
   tf.unregisterKernel(kernel.kernelName, kernel.backendName);
   tf.registerKernel(kernel);
 }
 
-async function create(problem: Problem, setting: string): Promise<Instance> {
-  const { layer, input, weight, weightShape, outputShape } = problem;
+/** What a layer's call of TensorFlow.js takes. @throws where it has no such layer */
+export async function callOf({ layer, input, weight, weightShape, outputShape }: Problem): Promise<{
+  gpu: Backend;
+  x: tf.Tensor4D;
+  filter: tf.Tensor4D;
+  shape: [number, number, number, number];
+  padding: tf.backend_util.ExplicitPadding;
+}> {
   if (layer.groups !== 1) throw new Error('refused: conv2dTranspose has no groups');
   if (layer.dilation.some((step) => step !== 1)) throw new Error('refused: conv2dTranspose has no dilation');
   const gpu = await ready();
   const [n, c, h, w] = layer.input;
   const [, outChannels, outHeight, outWidth] = outputShape;
   const [top, left] = layer.padding;
-  const padding: tf.backend_util.ExplicitPadding = [
-    [0, 0],
-    [top, top],
-    [left, left],
-    [0, 0],
-  ];
-  const x = tf.tensor4d(permute(input, layer.input, [0, 2, 3, 1]), [n, h, w, c]);
-  const filter = tf.tensor4d(permute(weight, weightShape, [2, 3, 1, 0]), [...layer.kernelSize, outChannels, c]);
+  return {
+    gpu,
+    x: tf.tensor4d(permute(input, layer.input, [0, 2, 3, 1]), [n, h, w, c]),
+    filter: tf.tensor4d(permute(weight, weightShape, [2, 3, 1, 0]), [...layer.kernelSize, outChannels, c]),
+    shape: [n, outHeight, outWidth, outChannels],
+    padding: [
+      [0, 0],
+      [top, top],
+      [left, left],
+      [0, 0],
+    ],
+  };
+}
+
+async function create(problem: Problem, setting: string): Promise<Instance> {
+  const { layer } = problem;
+  const { gpu, x, filter, shape, padding } = await callOf(problem);
   let result: tf.Tensor4D | undefined;
 
   const run = async (times: number): Promise<void> => {
     tf.env().set('WEBGPU_USE_NAIVE_CONV2D_TRANSPOSE', setting === 'gather');
-    useKernel(setting === 'registered' ? ours : theirs);
+    useKernel(setting === 'registered');
     for (let i = 0; i < times; i++) {
       result?.dispose();
       // The op's types know no list of paddings; its kernel does.
-      result = tf.conv2dTranspose(x, filter, [n, outHeight, outWidth, outChannels], [...layer.stride], padding);
+      result = tf.conv2dTranspose(x, filter, shape, [...layer.stride], padding);
     }
     // Without the end of its open pass the commands would be dropped, and it would look many times faster.
     gpu.ensureCommandEncoderReady();
@@ -86,7 +102,7 @@ async function create(problem: Problem, setting: string): Promise<Instance> {
     async read() {
       if (!result) throw new Error('read before run');
       const values = await result.data<'float32'>();
-      return permute(values, [n, outHeight, outWidth, outChannels], [0, 3, 1, 2]);
+      return permute(values, shape, [0, 3, 1, 2]);
     },
     dispose() {
       result?.dispose();

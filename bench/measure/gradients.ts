@@ -9,7 +9,7 @@ import {
 } from 'webgpu-conv-transpose2d';
 import { convTranspose2dBackwardReference } from 'webgpu-conv-transpose2d/reference';
 import { gpuDevice, makeLayer } from '../contenders/ours.ts';
-import { permute, ready } from '../contenders/tfjs.ts';
+import { callOf, permute, useKernel } from '../contenders/tfjs.ts';
 import { makeProblem, optionsOf, type Layer, type Problem } from '../layer.ts';
 import { median } from './statistics.ts';
 
@@ -175,22 +175,9 @@ async function ours(problem: Problem, gradOutput: Float32Array) {
 }
 
 /** TensorFlow.js's own gradients, through the public `tf.grads`. */
-async function tfjs({ layer, input, weight, weightShape, outputShape }: Problem, gradOutput: Float32Array) {
-  if (layer.groups !== 1) throw new Error('refused: conv2dTranspose has no groups');
-  if (layer.dilation.some((step) => step !== 1)) throw new Error('refused: conv2dTranspose has no dilation');
-  const gpu = await ready();
-  const [n, c, h, w] = layer.input;
-  const [, outChannels, outHeight, outWidth] = outputShape;
-  const [top, left] = layer.padding;
-  const padding: tf.backend_util.ExplicitPadding = [
-    [0, 0],
-    [top, top],
-    [left, left],
-    [0, 0],
-  ];
-  const x = tf.tensor4d(permute(input, layer.input, [0, 2, 3, 1]), [n, h, w, c]);
-  const filter = tf.tensor4d(permute(weight, weightShape, [2, 3, 1, 0]), [...layer.kernelSize, outChannels, c]);
-  const shape: [number, number, number, number] = [n, outHeight, outWidth, outChannels];
+async function tfjs(problem: Problem, gradOutput: Float32Array) {
+  const { layer, outputShape } = problem;
+  const { gpu, x, filter, shape, padding } = await callOf(problem);
   const dy = tf.tensor4d(permute(gradOutput, outputShape, [0, 2, 3, 1]), shape);
   const both = tf.grads((a, b) =>
     tf.conv2dTranspose(a as tf.Tensor4D, b as tf.Tensor4D, shape, [...layer.stride], padding),
@@ -198,6 +185,8 @@ async function tfjs({ layer, input, weight, weightShape, outputShape }: Problem,
   let results: tf.Tensor[] = [];
   return {
     run: async (times: number): Promise<void> => {
+      // Its forward is part of it: on its own kernel.
+      useKernel(false);
       for (let i = 0; i < times; i++) {
         tf.dispose(results);
         results = both([x, filter], dy);
@@ -208,11 +197,7 @@ async function tfjs({ layer, input, weight, weightShape, outputShape }: Problem,
     },
     async read() {
       const [gradInput, gradWeight] = await Promise.all(results.map((result) => result.data<'float32'>()));
-      const [kh, kw] = layer.kernelSize;
-      return [
-        permute(gradInput!, [n, h, w, c], [0, 3, 1, 2]),
-        permute(gradWeight!, [kh, kw, outChannels, c], [3, 2, 0, 1]),
-      ] as const;
+      return [permute(gradInput!, x.shape, [0, 3, 1, 2]), permute(gradWeight!, filter.shape, [3, 2, 0, 1])] as const;
     },
     dispose(): void {
       tf.dispose([...results, x, filter, dy]);
