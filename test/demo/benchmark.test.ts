@@ -1,23 +1,14 @@
 /** The benchmark as a visitor uses it; what it measures and hands out is compared with the layers and the reference. */
 import { readFile } from 'node:fs/promises';
-import type { Page } from 'puppeteer';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
 import { makeProblem, usefulFlops, type Layer } from '../../bench/layer.ts';
 import { checkSamples, outputAt } from '../../demo/src/benchmark/check.ts';
 import { describeLayer, LAYERS, select } from '../../demo/src/benchmark/layers.ts';
 import { speedup, type Row } from '../../demo/src/benchmark/rows.ts';
 import { boundsOf } from '../support/tolerance.ts';
-import {
-  expectAccessible,
-  expectFits,
-  expectResponsive,
-  LOOKS,
-  openSite,
-  pretendHardware,
-  type Site,
-  type VisitOptions,
-} from './site.ts';
+import { expectAccessible, expectFits, expectResponsive, LOOKS, pretendHardware, type VisitOptions } from './site.ts';
+import { page, site, text, visit } from './visit.ts';
 
 const SMALL: readonly Layer[] = [
   ...select('few').map((layer): Layer => ({ ...layer, input: [1, layer.input[1], 5, 6] })),
@@ -79,12 +70,7 @@ test('the mean is over the layers that ran on both', () => {
 });
 
 describe('the page', () => {
-  let site: Site;
-  let page: Page;
-  let errors: string[];
-
   beforeAll(async () => {
-    site = await openSite();
     await site.browser.defaultBrowserContext().setPermission(
       new URL(site.address).origin,
       ...(['clipboard-read', 'clipboard-write'] as const).map((name) => ({
@@ -94,19 +80,10 @@ describe('the page', () => {
     );
   });
 
-  afterAll(() => site.close());
-
-  afterEach(async () => {
-    await page.close();
-    expect(errors).toEqual([]);
-  });
-
   async function open(search: string, options?: VisitOptions): Promise<void> {
-    ({ page, errors } = await site.visit(`?view=benchmark${search}`, options));
+    await visit(`?view=benchmark${search}`, options);
     await page.waitForFunction(() => !['', '…'].includes(document.querySelector('#adapter')?.textContent ?? ''));
   }
-
-  const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
 
   const said = (start: string): Promise<unknown> =>
     page.waitForFunction(

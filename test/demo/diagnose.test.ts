@@ -1,58 +1,25 @@
 /** The Diagnose view as a visitor uses it: its figures and its pictures, compared with the reference. */
 import type { Page } from 'puppeteer';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
 import { WINDOW } from '../../demo/src/diagnose/flat.ts';
 import { phasesOf, ripple, type Pattern } from '../../demo/src/diagnose/phases.ts';
 import { greyOf, shadeOf } from '../../demo/src/diagnose/shades.ts';
 import { DEFAULT_PATTERN } from '../../demo/src/diagnose/state.ts';
 import { drawWeights, type Beginning } from '../../demo/src/diagnose/weights.ts';
-import {
-  expectAccessible,
-  expectFits,
-  expectResponsive,
-  LOOKS,
-  openSite,
-  type Site,
-  type VisitOptions,
-} from './site.ts';
-
-let site: Site;
-let page: Page;
-let errors: string[];
-
-beforeAll(async () => {
-  site = await openSite();
-});
-
-afterAll(async () => {
-  await site.close();
-});
-
-afterEach(async () => {
-  await page.close();
-  expect(errors).toEqual([]);
-});
+import { expectAccessible, expectFits, expectResponsive, LOOKS, type VisitOptions } from './site.ts';
+import { drawn, figure, page, text, visit } from './visit.ts';
 
 async function open(search: string, options: VisitOptions = {}): Promise<void> {
-  ({ page, errors } = await site.visit(`?view=diagnose${search}`, options));
+  await visit(`?view=diagnose${search}`, options);
   await settled();
 }
 
 /** Waits until the layer has computed and all is drawn. */
 async function settled(): Promise<void> {
   await page.waitForSelector('.stage[aria-busy=false]');
-  await page.evaluate(
-    () =>
-      new Promise((resolve) => {
-        requestAnimationFrame(() => requestAnimationFrame(resolve));
-      }),
-  );
+  await drawn();
 }
-
-const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
-const figure = async (selector: string): Promise<number> =>
-  Number(await page.$eval(`data${selector}`, (element) => (element as HTMLDataElement).value || 'NaN'));
 
 /** Outputs over a flat input by the reference, a window of them that begins with phase (0, 0), away from the borders. */
 function flatReference({ kernel, stride, dilation }: Pattern, weights: readonly number[]): number[] {
@@ -200,7 +167,7 @@ test('nothing blocks the page', async () => {
 });
 
 test('coming from another view does not block the page', async () => {
-  ({ page, errors } = await site.visit('?view=explore&device=cpu'));
+  await visit('?view=explore&device=cpu');
   await page.waitForSelector('h1');
   await expectResponsive(page, async () => {
     await page.click('.views li:nth-child(3) a');
@@ -258,7 +225,7 @@ test('without WebGPU the CPU computes; asked for a GPU, the page says that there
   expect(await text('.made-by')).toBe('the layer, on the CPU');
   await expectShown(DEFAULT_PATTERN, 'ones');
   await page.close();
-  ({ page, errors } = await site.visit('?view=diagnose&device=webgpu', { prepare }));
+  await visit('?view=diagnose&device=webgpu', { prepare });
   await page.waitForFunction(() => !document.querySelector<HTMLElement>('#problem')!.hidden);
   expect(await text('#problem p')).toContain('no GPU that it can use');
   expect(await figure('.value.ripple')).toBeCloseTo(400 / 3, 9);

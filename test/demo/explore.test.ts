@@ -1,54 +1,18 @@
 /** The Explore view as a visitor uses it: the numbers that it tells, compared with the reference. */
-import type { Page } from 'puppeteer';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
 import { settle, outputSize, type Layer, type Parameter } from '../../demo/src/explore/layer.ts';
 import { fill, type Filling, type Numbers } from '../../demo/src/explore/numbers.ts';
 import { DEFAULT_LAYER } from '../../demo/src/explore/state.ts';
-import {
-  expectAccessible,
-  expectFits,
-  expectResponsive,
-  LOOKS,
-  openSite,
-  type Site,
-  type VisitOptions,
-} from './site.ts';
-
-let site: Site;
-let page: Page;
-let errors: string[];
-
-beforeAll(async () => {
-  site = await openSite();
-});
-
-afterAll(async () => {
-  await site.close();
-});
-
-afterEach(async () => {
-  await page.close();
-  expect(errors).toEqual([]);
-});
+import { expectAccessible, expectFits, expectResponsive, LOOKS, type VisitOptions } from './site.ts';
+import { drawn, page, text, visit } from './visit.ts';
 
 async function open(search = '', options: VisitOptions = {}): Promise<void> {
-  ({ page, errors } = await site.visit(`?view=explore${search}`, options));
+  await visit(`?view=explore${search}`, options);
+  await page.waitForFunction(() => (document.querySelector('.step-count')?.textContent ?? '') !== '');
   await drawn();
 }
 
-/** Waits until the page shows what it was told last. */
-async function drawn(): Promise<void> {
-  await page.waitForFunction(() => (document.querySelector('.step-count')?.textContent ?? '') !== '');
-  await page.evaluate(
-    () =>
-      new Promise((resolve) => {
-        requestAnimationFrame(() => requestAnimationFrame(resolve));
-      }),
-  );
-}
-
-const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
 const parse = (shown: string): number => Number(shown.replace('−', '-'));
 
 /** The output as the page's table tells it. */
@@ -278,7 +242,7 @@ test('nothing blocks the page, with the largest layer', async () => {
 });
 
 test('coming from another view does not block the page', async () => {
-  ({ page, errors } = await site.visit('?view=diagnose&device=cpu'));
+  await visit('?view=diagnose&device=cpu');
   await page.waitForSelector('h1');
   await expectResponsive(page, async () => {
     await page.click('.views li:nth-child(2) a');

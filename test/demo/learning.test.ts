@@ -1,57 +1,9 @@
 /** A kernel that learns from the visitor's picture, as a visitor has it do so, in headless Chromium. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Page } from 'puppeteer';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Pixels } from '../../demo/src/upsample/pixels.ts';
-import { encodePng, randomPixels } from './pictures.ts';
-import {
-  expectAccessible,
-  expectFits,
-  expectResponsive,
-  LOOKS,
-  openSite,
-  takableGpu,
-  type Site,
-  type VisitOptions,
-} from './site.ts';
-
-let site: Site;
-let files: string;
-let page: Page;
-let errors: string[];
-
-beforeAll(async () => {
-  site = await openSite();
-  files = await mkdtemp(join(tmpdir(), 'learning-test-'));
-});
-
-afterAll(async () => {
-  await site.close();
-  await rm(files, { recursive: true });
-});
-
-afterEach(async () => {
-  await page.close();
-  expect(errors).toEqual([]);
-});
-
-async function open(search: string, options?: VisitOptions): Promise<void> {
-  ({ page, errors } = await site.visit(search, options));
-  await settled();
-}
-
-/** Waits until a picture is shown and nothing runs. */
-async function settled(): Promise<void> {
-  await page.waitForSelector('.stage[aria-busy=false]', { timeout: 120_000 });
-}
-
-const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
-const isShown = (selector: string): Promise<boolean> =>
-  page.$eval(selector, (element) => (element as HTMLElement).checkVisibility());
-const figure = async (id: string): Promise<number> =>
-  Number(await page.$eval(`data#${id}`, (element) => element.value || 'NaN'));
+import { expect, test } from 'vitest';
+import { randomPixels } from './pictures.ts';
+import { expectAccessible, expectFits, expectResponsive, LOOKS, takableGpu } from './site.ts';
+import { choose, live, open, settled } from './upsample-page.ts';
+import { figure, isShown, page, text } from './visit.ts';
 
 /** The words beside the button that say how it went. */
 async function status(wanted: RegExp): Promise<void> {
@@ -65,19 +17,6 @@ async function status(wanted: RegExp): Promise<void> {
 async function learn(): Promise<void> {
   await page.click('.learn');
   await status(/^Learned in/);
-  await settled();
-}
-
-async function choose(pixels: Pixels, name: string): Promise<void> {
-  const path = join(files, name);
-  await writeFile(path, encodePng(pixels));
-  const input = (await page.$('input[type=file]'))!;
-  await input.uploadFile(path);
-  await page.waitForFunction(
-    (wanted) => document.querySelector('#size')!.textContent.startsWith(wanted),
-    {},
-    `${pixels.width} × ${pixels.height} →`,
-  );
   await settled();
 }
 
@@ -116,8 +55,11 @@ test.each([
     expect(part).toBeGreaterThan(steps[i]!.part);
     expect(points).toBeGreaterThan(steps[i]!.points);
   }
-  expect(await figure('gain')).toBeGreaterThanOrEqual(0.5);
-  expect(await figure('gain')).toBeCloseTo((await figure('learned-quality')) - (await figure('bilinear-quality')), 9);
+  expect(await figure('#gain')).toBeGreaterThanOrEqual(0.5);
+  expect(await figure('#gain')).toBeCloseTo(
+    (await figure('#learned-quality')) - (await figure('#bilinear-quality')),
+    9,
+  );
   expect(await text('.tag-before')).toBe('Bilinear');
   expect(await text('.tag-after')).toBe('Learned');
 });
@@ -176,7 +118,7 @@ test('a video is enlarged by a kernel that was learned, and a picture of it can 
   await open('?device=cpu&kernel=learned&scale=2');
   await learn();
   await page.click('.camera');
-  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  await live();
   expect(await text('#difference-note')).toContain('Rounding to 32 bits explains');
   expect(await text('.learn-note')).toContain('keep one of the video');
   expect(await page.$eval('.learn', (button) => (button as HTMLButtonElement).disabled)).toBe(true);
@@ -208,7 +150,7 @@ test('a GPU that is taken away in the middle is told in plain words, and learnin
   await status(/^The GPU was taken away/);
   expect(await isShown('.learn')).toBe(true);
   await learn();
-  expect(await figure('gain')).toBeGreaterThanOrEqual(0.5);
+  expect(await figure('#gain')).toBeGreaterThanOrEqual(0.5);
 });
 
 test('a picture that is too small to learn from is refused in plain words', async () => {

@@ -3,37 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { Page } from 'puppeteer';
 import { build, preview, type PreviewServer } from 'vite';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { configFile, openSite, type Site, type VisitOptions } from './site.ts';
-
-let site: Site;
-let page: Page;
-let errors: string[];
-
-beforeAll(async () => {
-  site = await openSite();
-});
-
-afterAll(() => site.close());
-
-afterEach(async () => {
-  await page.close();
-  expect(errors).toEqual([]);
-});
-
-/** Opens Upsample and waits for its sample picture. */
-async function open(search: string, options?: VisitOptions): Promise<void> {
-  ({ page, errors } = await site.visit(search, options));
-  await settled();
-}
-
-async function settled(): Promise<void> {
-  await page.waitForSelector('.stage[aria-busy=false]', { timeout: 120_000 });
-}
-
-const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { configFile } from './site.ts';
+import { open, settled } from './upsample-page.ts';
+import { figure, page, text, visit } from './visit.ts';
 
 test('the views are reached by link, Back and Forward, and remember what was chosen', async () => {
   await open('?device=cpu&scale=2');
@@ -85,7 +59,7 @@ describe('the built site', () => {
 
   test('works from a folder, every view of it', async () => {
     await open('?device=cpu&scale=2', { base });
-    expect(await page.$eval('#difference', (element) => Number((element as HTMLDataElement).value))).toBeLessThan(1e-3);
+    expect(await figure('#difference')).toBeLessThan(1e-3);
     for (const name of ['Explore', 'Diagnose', 'Benchmark']) {
       await page.locator(`nav ::-p-text(${name})`).click();
       await page.waitForSelector(`.view.${name.toLowerCase()} h1`);
@@ -99,7 +73,7 @@ describe('the built site', () => {
     'loads at most 150 kB of code, gzipped, for %s before the visitor does anything',
     async (view) => {
       const loaded: Promise<{ path: string; kind: string; bytes: Buffer }>[] = [];
-      ({ page, errors } = await site.visit(`?view=${view}`, {
+      await visit(`?view=${view}`, {
         base,
         prepare: (fresh) => {
           fresh.on('response', (response) => {
@@ -111,7 +85,7 @@ describe('the built site', () => {
           });
           return Promise.resolve();
         },
-      }));
+      });
       await page.waitForSelector(`.view.${view} h1`);
       await page.waitForNetworkIdle();
       const code = (await Promise.all(loaded)).filter(({ path }) => !/\.(webp|png|svg)$/.test(path));

@@ -1,9 +1,6 @@
 /** Upsample as a visitor uses it, in headless Chromium: what the page shows and saves, compared with the reference. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Page } from 'puppeteer';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { convTranspose2dReference } from 'webgpu-conv-transpose2d/reference';
 import {
   KERNEL_IDS,
@@ -17,67 +14,9 @@ import {
 import { CHANNELS, stripToTensor, type Pixels } from '../../demo/src/upsample/pixels.ts';
 import { boundsOf } from '../support/tolerance.ts';
 import { encodePng, randomPixels } from './pictures.ts';
-import {
-  expectAccessible,
-  expectFits,
-  expectResponsive,
-  LOOKS,
-  openSite,
-  pretendHardware,
-  takableGpu,
-  type Site,
-  type VisitOptions,
-} from './site.ts';
-
-let site: Site;
-let files: string;
-let page: Page;
-let errors: string[];
-
-beforeAll(async () => {
-  site = await openSite();
-  files = await mkdtemp(join(tmpdir(), 'demo-test-'));
-});
-
-afterAll(async () => {
-  await site.close();
-  await rm(files, { recursive: true });
-});
-
-afterEach(async () => {
-  await page.close();
-  expect(errors).toEqual([]);
-});
-
-/** Opens the page and waits for its sample picture. */
-async function open(search: string, options?: VisitOptions): Promise<void> {
-  ({ page, errors } = await site.visit(search, options));
-  await settled();
-}
-
-/** Waits until a picture is shown and nothing runs. */
-async function settled(): Promise<void> {
-  await page.waitForSelector('.stage[aria-busy=false]', { timeout: 120_000 });
-}
-
-const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
-
-/** What `<data>` says to machines. */
-const figure = async (id: string): Promise<number> =>
-  Number(await page.$eval(`data#${id}`, (element) => element.value || 'NaN'));
-
-async function choose(pixels: Pixels, name: string): Promise<void> {
-  const path = join(files, name);
-  await writeFile(path, encodePng(pixels));
-  const input = (await page.$('input[type=file]'))!;
-  await input.uploadFile(path);
-  await page.waitForFunction(
-    (wanted) => document.querySelector('#size')!.textContent.startsWith(wanted),
-    {},
-    `${pixels.width} × ${pixels.height} →`,
-  );
-  await settled();
-}
+import { expectAccessible, expectFits, expectResponsive, LOOKS, pretendHardware, takableGpu } from './site.ts';
+import { choose, chooseFile, live, open, settled, shows } from './upsample-page.ts';
+import { drawn, figure, isShown, page, text } from './visit.ts';
 
 /** Presses Save and reads the PNG that the page hands out. */
 async function save(): Promise<Pixels> {
@@ -105,7 +44,7 @@ async function save(): Promise<Pixels> {
 
 /** The difference that the page found and shows. */
 async function expectCloseToReference(kernel: KernelId, scale: Scale): Promise<void> {
-  expect(await figure('difference')).toBeLessThanOrEqual(roundingBound(layerOf(kernel, scale)));
+  expect(await figure('#difference')).toBeLessThanOrEqual(roundingBound(layerOf(kernel, scale)));
 }
 
 /** Every colour of `actual` must be the reference's, rounded to a byte. */
@@ -140,7 +79,7 @@ describe.each([
     expect(await text('#device')).toMatch(name);
     expect(await text('#size')).toBe(`67 × 45 → ${67 * scale} × ${45 * scale}`);
     expect(await text('.status')).toContain(device === 'cpu' ? 'on the CPU' : 'on the GPU');
-    expect(await figure('time')).toBeGreaterThan(0);
+    expect(await figure('#time')).toBeGreaterThan(0);
     await expectCloseToReference(kernel, scale);
     expect(await text('#difference-note')).toContain('4,096');
     expectUpsampled(await save(), pixels, kernel, scale);
@@ -231,15 +170,15 @@ test('a picture can be pasted and dropped', async () => {
       encodePng(pixels).toString('base64'),
     );
   await give('paste', randomPixels(20, 30, 1));
-  await page.waitForFunction(() => document.querySelector('#size')!.textContent.startsWith('30 × 20'));
+  await shows({ width: 30, height: 20 });
   await give('drop', randomPixels(30, 20, 2));
-  await page.waitForFunction(() => document.querySelector('#size')!.textContent.startsWith('20 × 30'));
+  await shows({ width: 20, height: 30 });
 });
 
 test('a camera is enlarged live, a picture of it can be kept, and it is let go', async () => {
   await open('?device=cpu&scale=2&kernel=bilinear');
   await page.click('.camera');
-  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  await live();
   await expectCloseToReference('bilinear', 2);
   expect(await text('#difference-note')).toContain('values of a frame');
   const [from, to] = (await text('#size')).split(' → ').map((part) => part.split(' × ').map(Number));
@@ -247,7 +186,7 @@ test('a camera is enlarged live, a picture of it can be kept, and it is let go',
   await expectFits(page, 'upsample-live');
   await page.click('input[name=kernel][value=lanczos]');
   await page.waitForFunction(() => document.querySelector('#explain-text')!.textContent.includes('12 × 12'));
-  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  await live();
   await expectCloseToReference('lanczos', 2);
   await page.click('.keep');
   await page.waitForFunction(() => document.querySelector('.picture-name')!.textContent === 'Photo.');
@@ -255,19 +194,167 @@ test('a camera is enlarged live, a picture of it can be kept, and it is let go',
   await expectCloseToReference('lanczos', 2);
   expect(await page.$eval('.live', (element) => (element as HTMLElement).hidden)).toBe(true);
   await page.click('.camera');
-  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  await live();
   await page.click('.stop');
   await page.waitForFunction(() => document.querySelector('.picture-name')!.textContent === 'Photo.');
   await settled();
+});
+
+/** Has the camera be a canvas of 640 × 480 that events of the window turn, in black and white halves. */
+async function turnableCamera(fresh: Page): Promise<void> {
+  await fresh.evaluateOnNewDocument(() => {
+    navigator.mediaDevices.getUserMedia = () => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 480 });
+      const context = canvas.getContext('2d')!;
+      window.addEventListener('turn', () => {
+        [canvas.width, canvas.height] = [canvas.height, canvas.width];
+      });
+      const draw = (): void => {
+        const { width, height } = canvas;
+        context.fillStyle = 'white';
+        context.fillRect(0, 0, width, height);
+        context.fillStyle = 'black';
+        context.fillRect(0, 0, width, height / 2);
+        requestAnimationFrame(draw);
+      };
+      draw();
+      return Promise.resolve(canvas.captureStream());
+    };
+  });
+}
+
+test.each([
+  ['on the CPU', '320 × 240 → 640 × 480', '240 × 320 → 480 × 640', turnableCamera],
+  [
+    'on a hardware GPU',
+    '640 × 480 → 1280 × 960',
+    '480 × 640 → 960 × 1280',
+    async (fresh: Page) => {
+      await pretendHardware(fresh);
+      await turnableCamera(fresh);
+    },
+  ],
+] as const)('a camera that is turned is followed, %s', async (_, upright, turned, prepare) => {
+  await open('?scale=2&kernel=bilinear', { prepare });
+  await page.click('.camera');
+  await live();
+  expect(await text('#size')).toBe(upright);
+  const sizeIs = (wanted: string): Promise<unknown> =>
+    page.waitForFunction((wanted) => document.querySelector('#size')!.textContent === wanted, {}, wanted);
+  for (const size of [turned, upright]) {
+    await page.evaluate(() => window.dispatchEvent(new Event('turn')));
+    await sizeIs(size);
+    expect(await figure('#difference')).toBeLessThanOrEqual(roundingBound(layerOf('bilinear', 2), 2));
+  }
+});
+
+describe('what is chosen last is shown, however long what was chosen before takes to open', () => {
+  /** Has pictures that are higher than wide, or the camera, open no sooner than the window's event 'go-on' says so. */
+  const slow =
+    (what: 'picture' | 'camera') =>
+    (fresh: Page): Promise<unknown> =>
+      fresh.evaluateOnNewDocument((what) => {
+        const goOn = new Promise((resolve) => {
+          window.addEventListener('go-on', resolve, { once: true });
+        });
+        const opened: (ImageBitmap | MediaStream)[] = [];
+        Object.assign(globalThis, { opened });
+        const createBitmap = createImageBitmap as (...given: unknown[]) => Promise<ImageBitmap>;
+        globalThis.createImageBitmap = async (...given: unknown[]) => {
+          const bitmap = await createBitmap(...given);
+          if (what === 'picture' && given[0] instanceof File && bitmap.width < bitmap.height) {
+            opened.push(bitmap);
+            await goOn;
+          }
+          return bitmap;
+        };
+        const getUserMedia = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (constraints) => {
+          const stream = await getUserMedia(constraints);
+          if (what === 'camera') {
+            opened.push(stream);
+            await goOn;
+          }
+          return stream;
+        };
+      }, what);
+
+  /** Lets the slow one open, and holds that it is closed again. */
+  async function goOn(): Promise<void> {
+    await page.evaluate(() => window.dispatchEvent(new Event('go-on')));
+    const left = (): Promise<boolean[]> =>
+      page.evaluate(() =>
+        (globalThis as unknown as { opened: (ImageBitmap | MediaStream)[] }).opened.map((one) =>
+          one instanceof ImageBitmap ? one.width > 0 : one.active,
+        ),
+      );
+    await expect.poll(left).toEqual([false]);
+    await settled();
+    await drawn();
+  }
+
+  const quick = randomPixels(20, 30, 2);
+
+  test('a picture after a slow picture', async () => {
+    await open('?device=cpu&scale=2', { prepare: slow('picture') });
+    await chooseFile(encodePng(randomPixels(30, 20, 1)), 'slow.png');
+    await choose(quick, 'quick.png');
+    await goOn();
+    expect(await text('.picture-name')).toBe('quick.png.');
+    expectUpsampled(await save(), quick, 'bicubic', 2);
+  });
+
+  test('a picture after a slow camera', async () => {
+    await open('?device=cpu&scale=2', { prepare: slow('camera') });
+    await page.click('.camera');
+    await choose(quick, 'quick.png');
+    await goOn();
+    expect(await text('.picture-name')).toBe('quick.png.');
+    expect(await isShown('.live')).toBe(false);
+  });
+
+  test('a camera after a slow picture', async () => {
+    await open('?device=cpu&scale=2', { prepare: slow('picture') });
+    await chooseFile(encodePng(randomPixels(30, 20, 1)), 'slow.png');
+    await page.click('.camera');
+    await live();
+    await goOn();
+    expect(await isShown('.live')).toBe(true);
+    expect(await text('.picture-name')).toBe('Camera.');
+  });
+
+  test('a picture after a file that is no picture and was slow to tell', async () => {
+    await open('?device=cpu&scale=2', {
+      prepare: (fresh) =>
+        fresh.evaluateOnNewDocument(() => {
+          const createBitmap = createImageBitmap;
+          globalThis.createImageBitmap = async (...given: unknown[]) => {
+            const made = (createBitmap as (...given: unknown[]) => Promise<ImageBitmap>)(...given);
+            await made.catch(
+              () =>
+                new Promise((resolve) => {
+                  window.addEventListener('go-on', resolve, { once: true });
+                }),
+            );
+            return made;
+          };
+        }),
+    });
+    await chooseFile('not a picture', 'broken.png');
+    await choose(quick, 'quick.png');
+    await page.evaluate(() => window.dispatchEvent(new Event('go-on')));
+    await drawn();
+    expect(await isShown('.stage .problem')).toBe(false);
+  });
 });
 
 test.each(KERNEL_IDS)('on a hardware GPU live frames stay there, and are right: %s', async (kernel) => {
   await open(`?scale=2&kernel=${kernel}`, { prepare: pretendHardware });
   expect(await text('#device')).toBe('GPU (some hardware)');
   await page.click('.camera');
-  await page.waitForFunction(() => document.querySelector('#time-note')!.textContent.includes('in a second'));
+  await live();
   expect(await text('#size')).toBe('640 × 480 → 1280 × 960');
-  expect(await figure('difference')).toBeLessThanOrEqual(roundingBound(layerOf(kernel, 2), 2));
+  expect(await figure('#difference')).toBeLessThanOrEqual(roundingBound(layerOf(kernel, 2), 2));
   // The camera's picture is green: so must be what is shown at the right of the divider.
   await page.waitForFunction(() => {
     const canvas = document.querySelector<HTMLCanvasElement>('.viewer canvas')!;
@@ -278,10 +365,7 @@ test.each(KERNEL_IDS)('on a hardware GPU live frames stay there, and are right: 
 
 test('what is no picture is refused in plain words, and the page goes on', async () => {
   await open('?device=cpu&scale=2');
-  const path = join(files, 'broken.png');
-  await writeFile(path, 'not a picture');
-  const input = (await page.$('input[type=file]'))!;
-  await input.uploadFile(path);
+  await chooseFile('not a picture', 'broken.png');
   await page.waitForFunction(() => !document.querySelector<HTMLElement>('.stage .problem')!.hidden);
   expect(await text('.stage .problem p')).toContain('“broken.png” could not be read as a picture');
   await choose(randomPixels(9, 8, 1), 'tiny.png');

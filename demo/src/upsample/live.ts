@@ -101,13 +101,26 @@ class LiveByCopies implements FrameUpsampler {
   }
 }
 
-/** Enlarges what a video shows, frame after frame, until `signal` aborts. */
+/**
+ * Enlarges what a video shows, frame after frame, until `signal` aborts. `after` is the same for all frames of one size:
+ * a camera that is turned gives frames of another.
+ */
 export async function* enlargeLive(
   video: HTMLVideoElement,
   layer: UpsampleLayer,
   opened: OpenDevice,
   signal: AbortSignal,
 ): AsyncGenerator<Frame> {
+  for (;;) yield* enlargeOneSize(video, layer, opened, signal);
+}
+
+async function* enlargeOneSize(
+  video: HTMLVideoElement,
+  layer: UpsampleLayer,
+  opened: OpenDevice,
+  signal: AbortSignal,
+): AsyncGenerator<Frame> {
+  const { videoWidth, videoHeight } = video;
   const { device, software } = opened;
   const staysOnGpu = device !== 'cpu' && !software;
   const size = frameSize(video, staysOnGpu ? FRAME_SIDE_GPU : FRAME_SIDE);
@@ -120,6 +133,7 @@ export async function* enlargeLive(
   try {
     for (let count = 0; ; count++) {
       await nextFrame(signal);
+      if (video.videoWidth !== videoWidth || video.videoHeight !== videoHeight) return;
       starts.push(performance.now());
       const before = await Before.of(video, size, layer.stride, !staysOnGpu);
       const due = count % upsampler.checkEvery === 0 ? new SampleCheck(before.pixels, layer, SAMPLES) : undefined;

@@ -1,5 +1,6 @@
 import { makeBreather } from '../work.ts';
 import type { Drawable } from './compare-view.ts';
+import type { Given } from './picture-input.ts';
 import type { Pixels } from './pixels.ts';
 import { context2d } from './result.ts';
 import type { Size } from './view-transform.ts';
@@ -14,17 +15,22 @@ const PREVIEW_SIDE = 2048;
 const BAND_PIXELS = 2 ** 20;
 
 export interface Picture extends Size {
-  readonly name: string;
+  readonly given: Given;
   readonly source: ImageBitmap;
+  close(): void;
 }
 
 /** Reads a file of any format that the browser knows. */
-export async function readPicture(blob: Blob, name: string): Promise<Picture> {
+export async function readPicture(given: Given): Promise<Picture> {
   try {
-    const source = await createImageBitmap(blob);
-    return { name, source, width: source.width, height: source.height };
+    const source = await createImageBitmap(given.blob);
+    const { width, height } = source;
+    const close = (): void => {
+      source.close();
+    };
+    return { given, source, width, height, close };
   } catch {
-    throw new Error(`“${name}” could not be read as a picture. PNG, JPEG, WebP and GIF work in every browser.`);
+    throw new Error(`“${given.name}” could not be read as a picture. PNG, JPEG, WebP and GIF work in every browser.`);
   }
 }
 

@@ -8,7 +8,7 @@ import { enlarge } from './enlarge.ts';
 import { explain } from './explain.ts';
 import { KERNEL_CHOICES, layerOf, roundingBound, SCALES, type UpsampleLayer } from './kernels.ts';
 import { LearningPanel, type Source } from './learning/panel.ts';
-import { enlargeLive } from './live.ts';
+import { enlargeLive, type LiveResult } from './live.ts';
 import { Before, pictureOf, readPicture, workingSize, type Picture } from './picture.ts';
 import { watchPictures, type Given } from './picture-input.ts';
 import { Report } from './report.ts';
@@ -40,6 +40,7 @@ class UpsampleView {
   readonly #learning: LearningPanel;
   readonly #sample: Given;
   #settings: Settings;
+  /** The picture, or where none is open yet, the one to begin with. */
   #given: Given;
   #picture: Picture | undefined;
   /** In place of the picture, while it is there. */
@@ -50,6 +51,7 @@ class UpsampleView {
   /** What the viewer shows at the moment, at whatever scale. */
   #shown: Picture | Playing | undefined;
   #running = new AbortController();
+  #choice: symbol | undefined;
 
   constructor(root: HTMLElement, settings: Settings, sample: Given, context: ViewContext) {
     this.#root = root;
@@ -85,37 +87,44 @@ class UpsampleView {
 
   /** Shows another picture or film and enlarges it. */
   async open(given: Given): Promise<void> {
-    if (given.blob.type.startsWith('video/')) return this.#play(() => openFilm(given.blob, given.name));
-    try {
-      const picture = await readPicture(given.blob, given.name);
-      this.#picture?.source.close();
-      this.#picture = picture;
-      this.#given = given;
-    } catch (error) {
-      this.#report.problem(error);
-      return;
-    }
+    if (given.blob.type.startsWith('video/')) await this.#play(() => openFilm(given.blob, given.name));
+    else await this.#stand(() => readPicture(given));
+  }
+
+  async #stand(open: () => Promise<Picture>): Promise<void> {
+    const picture = await this.#choose(open);
+    if (!picture) return;
     this.#stopPlaying();
-    this.#report.picture(given.name, given === this.#sample);
+    this.#picture?.close();
+    this.#picture = picture;
+    this.#given = picture.given;
+    this.#report.picture(this.#given.name, this.#given === this.#sample);
     await this.#run();
   }
 
   async #play(open: () => Promise<Playing>): Promise<void> {
-    try {
-      const playing = await open();
-      this.#stopPlaying();
-      if (this.#context.signal.aborted) {
-        playing.close();
-        return;
-      }
-      this.#playing = playing;
-    } catch (error) {
-      this.#report.problem(error);
-      return;
-    }
-    this.#report.picture(this.#playing.name, false);
+    const playing = await this.#choose(open);
+    if (!playing) return;
+    this.#stopPlaying();
+    this.#playing = playing;
+    this.#report.picture(playing.name, false);
     this.#report.live(true);
     await this.#run();
+  }
+
+  /** Opens what was chosen. What was chosen before and opens later is closed again, and nothing is said of it. */
+  async #choose<T extends { close(): void }>(open: () => Promise<T>): Promise<T | undefined> {
+    const choice = Symbol();
+    this.#choice = choice;
+    const isWanted = (): boolean => this.#choice === choice && !this.#context.signal.aborted;
+    try {
+      const opened = await open();
+      if (isWanted()) return opened;
+      opened.close();
+    } catch (error) {
+      if (isWanted()) this.#report.problem(error);
+    }
+    return undefined;
   }
 
   #stopPlaying(): void {
@@ -197,18 +206,19 @@ class UpsampleView {
 
   async #enlargeLive(playing: Playing, layer: UpsampleLayer, opened: OpenDevice, signal: AbortSignal): Promise<void> {
     this.#report.playing(opened);
-    let first = true;
+    let shown: LiveResult | undefined;
     for await (const frame of enlargeLive(playing.video, layer, opened, signal)) {
       const { before, after } = frame;
-      if (first) {
+      const isTurned = shown !== undefined && after !== shown;
+      if (after !== shown) {
         const { videoWidth: width, videoHeight: height } = playing.video;
         this.#report.sizes({ width, height }, before, after, 'so are all frames, that there be many in a second');
         explain(this.#root, this.#settings.kernel, layer, before);
         this.#compare.name(...BEFORE_AND_AFTER);
       }
-      this.#compare.show(after, before, after, !first || this.#shown === playing);
+      this.#compare.show(after, before, after, this.#shown === playing && !isTurned);
       this.#shown = playing;
-      first = false;
+      shown = after;
       this.#report.frame(frame);
     }
   }
@@ -223,7 +233,7 @@ class UpsampleView {
   #close(): void {
     this.#running.abort();
     this.#playing?.close();
-    this.#picture?.source.close();
+    this.#picture?.close();
     this.#learning.cancel();
     this.#closeResults();
   }
@@ -281,12 +291,8 @@ class UpsampleView {
 
   /** Makes a still picture of what the video shows. */
   async #keep(): Promise<void> {
-    if (!this.#playing) return;
-    try {
-      await this.open({ blob: await pictureOf(this.#playing.video), name: 'Photo' });
-    } catch (error) {
-      this.#report.problem(error);
-    }
+    const video = this.#playing?.video;
+    if (video) await this.#stand(async () => readPicture({ blob: await pictureOf(video), name: 'Photo' }));
   }
 
   async #save(): Promise<void> {
@@ -294,7 +300,7 @@ class UpsampleView {
     if (!result || !this.#picture) return;
     try {
       const { kernel, scale } = this.#settings;
-      const name = `${this.#picture.name.replace(/\.\w+$/, '')}-${kernel}-${scale}x.png`;
+      const name = `${this.#given.name.replace(/\.\w+$/, '')}-${kernel}-${scale}x.png`;
       saveAs(await result.toPng(), name);
     } catch (error) {
       this.#report.problem(error);
