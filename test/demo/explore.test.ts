@@ -9,6 +9,11 @@ import { drawn, page, text, visit } from './visit.ts';
 
 async function open(search = '', options: VisitOptions = {}): Promise<void> {
   await visit(`?view=explore${search}`, options);
+  await settled();
+}
+
+/** Waits until the page, which may have been loaded anew, shows what it was told last. */
+async function settled(): Promise<void> {
   await page.waitForFunction(() => (document.querySelector('.step-count')?.textContent ?? '') !== '');
   await drawn();
 }
@@ -21,7 +26,7 @@ async function shownOutput(): Promise<number[]> {
     document.querySelector<HTMLDetailsElement>('details.numbers')!.open = true;
   });
   await page.waitForSelector('details.numbers tbody td');
-  await drawn();
+  await settled();
   const cells = await page.$$eval('details.numbers tbody td', (found) => found.map((cell) => cell.textContent));
   return cells.map(parse);
 }
@@ -54,7 +59,7 @@ function expected(layer: Layer, { input, kernel }: Numbers = fill(layer, 'counti
 
 const press = async (label: string): Promise<void> => {
   await page.click(`[aria-label="${label}"]`);
-  await drawn();
+  await settled();
 };
 
 describe('the output on the page is the reference’s', () => {
@@ -102,12 +107,12 @@ test('steppers change the layer, the address and the code', async () => {
   });
   expect(await text('.code-text')).toContain('{ stride: 3, padding: 1 }');
   await page.click('input[name=library][value=tensorflow]');
-  await drawn();
+  await settled();
   expect(await text('.code-text')).toContain('output_shape=[1, 8, 5, 1]');
   await page.waitForFunction(() => location.search.includes('library=tensorflow'));
   // The link shows the same again.
   await page.reload();
-  await drawn();
+  await settled();
   expect(await shownOutput()).toEqual(expected(layer));
   expect(await text('.code-text')).toContain('output_shape=[1, 8, 5, 1]');
 });
@@ -115,17 +120,17 @@ test('steppers change the layer, the address and the code', async () => {
 test('own numbers begin as what is shown, and are followed as they are typed', async () => {
   await open('&numbers=mixed');
   await page.click('input[name=numbers][value=own]');
-  await drawn();
+  await settled();
   const begun = fill(DEFAULT_LAYER, 'mixed');
   expect(await shownOutput()).toEqual(expected(DEFAULT_LAYER, begun));
   await page.click('[name=own-kernel]', { clickCount: 3 });
   await page.keyboard.type('0 0 0, 0 -7 0, 0 0 x');
-  await drawn();
+  await settled();
   const typed = { input: begun.input, kernel: [0, 0, 0, 0, -7, 0, 0, 0, 0] };
   expect(await shownOutput()).toEqual(expected(DEFAULT_LAYER, typed));
   await page.waitForFunction(() => location.search.includes('w=0_0_0_0_-7_0_0_0_0'));
   await page.reload();
-  await drawn();
+  await settled();
   expect(await shownOutput()).toEqual(expected(DEFAULT_LAYER, typed));
 });
 
@@ -137,7 +142,7 @@ test('a number that cannot be is brought to one that can, in words', async () =>
   await page.click('#padding-height', { clickCount: 3 });
   await page.keyboard.type('40');
   await page.keyboard.press('Tab');
-  await drawn();
+  await settled();
   expect(await text('.changes')).toContain('Padding is now 2');
   expect(await shownOutput()).toEqual(
     expected({ ...DEFAULT_LAYER, stride: [1, 1], outputPadding: [0, 0], padding: [2, 2] }),
@@ -157,7 +162,7 @@ test('pointing at an output tells its taps and its phase', async () => {
     [5, 5],
   ] as const) {
     await page.mouse.move(x + (column + 0.5) * cell, y + (row + 0.5) * cell);
-    await drawn();
+    await settled();
     expect(await text('#one-title')).toBe(`Output (${row}, ${column}), in numbers`);
     expect(await text('.one-phase')).toContain(`is (${(row + 1) % 2}, ${(column + 1) % 2})`);
     expect(await shownSum()).toBe(values[row * 6 + column]);
@@ -181,11 +186,11 @@ test.each(['spread', 'collect', 'zeros'])(
         expect(await text('#one-title')).toBe(`Output (${row}, ${column}), in numbers`);
         expect(await shownSum()).toBe(values[row * 4 + column]);
         if (column < 3) await page.keyboard.press('ArrowRight');
-        await drawn();
+        await settled();
       }
       expect(await text('.one-told')).toContain(`Output row ${row}, column 3: ${values[row * 4 + 3]}.`);
       for (const key of ['ArrowDown', 'ArrowLeft', 'ArrowLeft', 'ArrowLeft'] as const) await page.keyboard.press(key);
-      await drawn();
+      await settled();
     }
   },
 );
@@ -199,10 +204,10 @@ test('steps can be made, scrubbed and played to the end', async () => {
   expect(await text('.step-count')).toBe('1 / 11');
   await page.focus('.scrub');
   await page.keyboard.press('End');
-  await drawn();
+  await settled();
   expect(await text('.sentence')).toContain('Padding crops 1 off every side, and output padding keeps 1 more');
   await page.keyboard.press('ArrowLeft');
-  await drawn();
+  await settled();
   expect(await text('.step-count')).toBe('10 / 11');
   await page.click('.play');
   expect(await text('.play')).toBe('Pause');
@@ -237,7 +242,7 @@ test('nothing blocks the page, with the largest layer', async () => {
     for (let step = 0; step < 5; step++) await press('Step forward');
     await press('Less: Input');
     await page.click('input[name=way][value=collect]');
-    await drawn();
+    await settled();
   });
 });
 
@@ -247,7 +252,7 @@ test('coming from another view does not block the page', async () => {
   await expectResponsive(page, async () => {
     await page.click('.views li:nth-child(2) a');
     await page.waitForSelector('.view.explore h1');
-    await drawn();
+    await settled();
   });
 });
 
