@@ -43,25 +43,45 @@ export function takePart(board: Board, start: () => WasmJobs): void {
   }
 }
 
+/** What the calling thread saw of a call. */
+export interface Share {
+  /** Milliseconds that it spent on it: turns of its event loop do not count. */
+  readonly spent: number;
+  /** Milliseconds that all jobs would have taken it, by those that it did; undefined if it did none. */
+  readonly alone: number | undefined;
+}
+
 /**
  * The calling thread's part: it draws jobs and, at the end, does those again that workers have taken and are late with, so
  * that it waits for a worker whose core is busy with something else no longer than a job takes. Both write the same numbers
  * to the same places.
  */
-export function* takePartAndFinish(board: Board, run: WasmJobs): Generator<void, void> {
+export function* takePartAndFinish(board: Board, run: WasmJobs): Generator<void, Share> {
+  const times: number[] = [];
+  const timed: WasmJobs = (first, end) => {
+    const began = performance.now();
+    run(first, end);
+    times.push(performance.now() - began);
+  };
+  yield* draw(board, timed);
+  const usual = usualTime(times);
   const began = performance.now();
-  let own = 0;
-  for (const step of draw(board, run)) {
-    own++;
-    yield step;
-  }
-  const drawn = performance.now();
-  waitUntil(() => isDone(board), (drawn - began) / Math.max(1, own));
+  waitUntil(() => isDone(board), usual ?? 0);
+  const waited = performance.now() - began;
   for (let job = board.jobs - 1; job >= 0 && !isDone(board) && !isStopped(board); job--) {
     if (Atomics.load(board.words, JOBS + job) !== 0) continue;
-    runOne(board, run, job);
+    runOne(board, timed, job);
     yield;
   }
+  const spent = times.reduce((sum, time) => sum + time, waited);
+  return { spent, alone: usual === undefined ? undefined : board.jobs * usual };
+}
+
+/** The mean, where none counts for more than two: a job takes long when its thread loses its core meanwhile. */
+function usualTime(times: readonly number[]): number | undefined {
+  if (times.length === 0) return undefined;
+  const most = 2 * [...times].sort((a, b) => a - b)[times.length >> 1]!;
+  return times.reduce((sum, time) => sum + Math.min(time, most), 0) / times.length;
 }
 
 /** @returns whether no worker touches the call's memory any more, nor will */

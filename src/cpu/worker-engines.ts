@@ -1,10 +1,12 @@
 /** Engines that compute in workers. */
 import { close, newBoard, stopAll, takePartAndFinish } from './board.ts';
 import { CHUNK, newData, LocalEngine, type CallMemory, type Engine, type Task, type WasmData } from './engine.ts';
+import { Help } from './help.ts';
 import { inSlices, orAborted } from './slices.ts';
 import { Thread } from './thread.ts';
 import { relaxedSimd, simd } from './wasm-binary.ts';
 import type { WasmVariant } from './wasm-module.ts';
+import type { WasmPlan } from './wasm-plan.ts';
 
 const binaries = { simd, relaxedSimd };
 
@@ -16,6 +18,7 @@ export class ThreadsEngine extends LocalEngine {
   readonly #count: number;
   #threads: Promise<readonly Thread[]> | undefined;
   #opened: readonly Thread[] = [];
+  readonly #help = new WeakMap<WasmPlan, Help>();
 
   /** @param count of threads, started on first use */
   constructor(variant: WasmVariant, count: number) {
@@ -40,14 +43,15 @@ export class ThreadsEngine extends LocalEngine {
 
   protected override async compute(call: CallMemory, task: Task, stop: AbortSignal): Promise<void> {
     const { workers, caller } = task.crew;
+    const { plan } = call;
+    const help = this.#helpFor(plan);
     // Who computes too does not wait for workers that are still starting.
     const threads = (workers === 0 || caller ? this.#opened : await this.#start()).slice(0, workers);
-    if (threads.length === 0) {
+    if (threads.length === 0 || (caller && !help.isWanted())) {
       await super.compute(call, task, stop);
       return;
     }
     stop.throwIfAborted();
-    const { plan } = call;
     const [own, ...theirs] = call.addresses;
     const board = newBoard(plan.jobs, threads.length + (caller ? 1 : 0));
     const replies = Promise.all(
@@ -63,12 +67,21 @@ export class ThreadsEngine extends LocalEngine {
     stop.addEventListener('abort', giveUp);
     replies.catch(giveUp);
     if (call.fresh) await inSlices(touchPages(call.fresh), stop);
-    if (caller) await inSlices(takePartAndFinish(board, this.runner.start(plan, own)), stop);
+    if (caller) help.had(await inSlices(takePartAndFinish(board, this.runner.start(plan, own)), stop));
     if (!caller || this.dead) await orAborted(replies, stop);
     // Not from the replies: they come no sooner than the event loop has a turn, and calls may follow one another without.
     else if (close(board)) call.idle = undefined;
     // Float16 is rounded in place, where a worker that is late may write.
     else if (task.input instanceof Uint16Array) await orAborted(replies, stop);
+  }
+
+  #helpFor(plan: WasmPlan): Help {
+    let help = this.#help.get(plan);
+    if (help === undefined) {
+      help = new Help();
+      this.#help.set(plan, help);
+    }
+    return help;
   }
 
   /** The threads; none where workers may not be made. */

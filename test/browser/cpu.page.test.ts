@@ -115,8 +115,11 @@ afterEach(() => {
   workers.length = 0;
 });
 
-/** The word of a board that says how many workers take part. */
+/** The words of a board: see board.ts. */
+const NEXT = 0;
 const INSIDE = 2;
+const DONE = 3;
+const JOBS = 4;
 
 /** Has messages to workers go through a function, which sends them on. */
 function intercept(pass: (message: ToWorker, send: (message: ToWorker) => void) => void): void {
@@ -234,6 +237,43 @@ test('a late worker is not waited for, but by float16 results, which are rounded
     made.layer.destroy();
     await expect.poll(() => left).toBe(2);
   }
+  cpu.dispose();
+});
+
+test('workers that gain nothing are let alone but for a try now and then, and are back once they gain', async () => {
+  let asked = 0;
+  let helping = false;
+  // A worker's part is played here: half of the jobs, in no time, or none.
+  intercept((message, send) => {
+    if (message.kind !== 'jobs') {
+      send(message);
+      return;
+    }
+    asked++;
+    const { jobs, words } = message.board;
+    const done = helping ? jobs >> 1 : 0;
+    words[NEXT] = words[DONE] = done;
+    words.fill(1, JOBS, JOBS + done);
+  });
+  const cpu = new EagerCpu({ ...ways['relaxed SIMD on three threads']!, threads: 1, caller: true });
+  const input = floatTensor([1, 64, 16, 16], 1);
+  const made = make(cpu, {
+    input,
+    weight: floatTensor([64, 64, 3, 3], 2),
+    bias: undefined,
+    options: {},
+  });
+  await made.layer.prepare(made.plan);
+  const askedIn = async (calls: number): Promise<number> => {
+    asked = 0;
+    for (let call = 0; call < calls; call++) await forward(made, input);
+    return asked;
+  };
+  expect(await askedIn(400)).toBeLessThan(80);
+  helping = true;
+  await askedIn(200);
+  expect(await askedIn(50)).toBe(50);
+  made.layer.destroy();
   cpu.dispose();
 });
 
