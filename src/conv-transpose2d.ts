@@ -1,5 +1,5 @@
 import { CpuLayer } from './cpu/layer.ts';
-import { ConvTranspose2dError, invalid } from './errors.ts';
+import { ConvTranspose2dError, invalid, shown } from './errors.ts';
 import { initialState } from './initial-weights.ts';
 import {
   checkCall,
@@ -105,7 +105,7 @@ export class ConvTranspose2d {
 
   /**
    * Takes the weight, (inChannels, outChannels / groups, height, width) or as `weightLayout` says, and the bias,
-   * (outChannels), both of the layer's dtype. Host tensors are copied; GPU tensors are packed
+   * (outChannels), both of the layer's dtype, and nothing else. Host tensors are copied; GPU tensors are packed
    * by a pass that is submitted at once, so they may be changed or destroyed afterwards.
    * @throws ConvTranspose2dError INVALID_ARGUMENT, DESTROYED; NOT_READY for GPU tensors while no device is known
    */
@@ -118,7 +118,13 @@ export class ConvTranspose2d {
         "it must be { weight, bias }, by these names: a model's without the layer's prefix",
       );
     }
-    const { weight, bias } = state;
+    const { weight, bias, ...others } = state;
+    const unexpected = Object.entries(others).find(([, value]) => value !== undefined);
+    if (unexpected !== undefined) {
+      const known = this.#spec.bias ? 'weight and bias' : 'weight';
+      const rule = `the layer has no parameter of that name: it has ${known}`;
+      throw invalid(`state ${shown(unexpected[0])}`, unexpected[1], rule);
+    }
     if ((bias !== undefined) !== this.#spec.bias) {
       const rule = this.#spec.bias
         ? 'the layer has one; without, make it with bias: false'

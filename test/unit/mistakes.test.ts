@@ -51,6 +51,20 @@ test.each<[string, () => unknown, string]>([
     "state is { up.weight, up.bias }; it must be { weight, bias }, by these names: a model's without the layer's prefix",
   ],
   [
+    "another layer's parameters beside",
+    () => {
+      load({ weight, bias, running_mean: bias, num_batches_tracked: undefined });
+    },
+    "state 'running_mean' is { shape, data }; the layer has no parameter of that name: it has weight and bias",
+  ],
+  [
+    'a name misspelt',
+    () => {
+      load({ weight, weigth: weight, bias: undefined }, { bias: false });
+    },
+    "state 'weigth' is { shape, data }; the layer has no parameter of that name: it has weight",
+  ],
+  [
     'a bias forgotten',
     () => {
       load({ weight });
