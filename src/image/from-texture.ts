@@ -1,6 +1,6 @@
 import type { DType, GpuTensor } from '../types.ts';
 import { checkDevice, checkGpuTensor, emptyTensor } from '../webgpu/buffers.ts';
-import { paramsBuffer, record, tensorBinding, toTensorPipeline, WORKGROUP_SIZE } from './gpu.ts';
+import { checkTexture, paramsBuffer, record, tensorBinding, toTensorPipeline, WORKGROUP_SIZE } from './gpu.ts';
 import { checkNames, choice, pixelOptionNames, pixelsOf, shapeOf, type PixelOptions } from './options.ts';
 
 /** How a texture becomes a tensor. */
@@ -24,7 +24,7 @@ export const toTensorOptionNames: readonly string[] = [
 /**
  * A texture's first level as a tensor of shape (1, C, H, W) or (1, H, W, C). Pixels are taken as they are: not filtered,
  * not scaled, no colours converted.
- * @param texture of a format that is sampled as floats; its usage includes TEXTURE_BINDING
+ * @param texture of a format that is sampled as floats; its usage includes TEXTURE_BINDING; two-dimensional, with one layer and one sample
  * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED beyond the device's limits on buffers
  */
 export function textureToTensor(
@@ -34,6 +34,7 @@ export function textureToTensor(
 ): GpuTensor {
   checkDevice(device);
   checkNames(options, toTensorOptionNames);
+  checkTexture(texture, 'TEXTURE_BINDING');
   const layout = choice('layout', options.layout, ['NCHW', 'NHWC']);
   const channels = choice('channels', options.channels, [3, 1, 4]);
   const shape = shapeOf(layout, channels, texture.height, texture.width);

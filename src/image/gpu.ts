@@ -1,7 +1,7 @@
 /** Pipelines and parameters of the picture shaders, kept per device. */
 import imageToTensorCode from '../../shaders/image_to_tensor.wgsl?raw';
 import tensorToImageCode from '../../shaders/tensor_to_image.wgsl?raw';
-import { ConvTranspose2dError } from '../errors.ts';
+import { ConvTranspose2dError, invalid } from '../errors.ts';
 import type { GpuTensor } from '../types.ts';
 import { tensorBytes } from '../webgpu/buffers.ts';
 import type { Pixels } from './options.ts';
@@ -96,6 +96,23 @@ export function paramsBuffer(device: GPUDevice, pixels: Pixels): GPUBuffer {
   if (params.size >= MOST_PARAMS) params.clear();
   params.set(key, buffer);
   return buffer;
+}
+
+/** In the order of their bits. */
+const USAGES = ['COPY_SRC', 'COPY_DST', 'TEXTURE_BINDING', 'STORAGE_BINDING', 'RENDER_ATTACHMENT'] as const;
+
+/** Refuses what is no texture of one picture, or cannot be used so. */
+export function checkTexture(texture: unknown, flag: 'TEXTURE_BINDING' | 'RENDER_ATTACHMENT'): void {
+  if (typeof texture !== 'object' || texture === null || !('depthOrArrayLayers' in texture)) {
+    throw invalid('texture', texture, 'it must be a GPUTexture');
+  }
+  const { dimension, depthOrArrayLayers: layers, sampleCount, usage } = texture as GPUTexture;
+  if (dimension !== '2d') throw invalid('texture dimension', dimension, "it must be '2d'");
+  if (layers !== 1) throw invalid('texture depthOrArrayLayers', layers, 'it must be 1: a single picture');
+  if (sampleCount !== 1) throw invalid('texture sampleCount', sampleCount, 'it must be 1');
+  if ((usage & (1 << USAGES.indexOf(flag))) !== 0) return;
+  const given = USAGES.filter((_, bit) => (usage & (1 << bit)) !== 0);
+  throw invalid('texture usage', given.join(' | '), `it must include ${flag}`);
 }
 
 /** The part of a tensor's buffer that is bound. @throws ConvTranspose2dError UNSUPPORTED beyond the device's limit */

@@ -10,9 +10,6 @@ export interface TensorToCanvasOptions extends Omit<TensorToTextureOptions, 'pre
   colorSpace?: PredefinedColorSpace | undefined;
 }
 
-/** What a canvas was last configured with; doing so again for every frame would have it make new textures. */
-const configurations = new WeakMap<GPUCanvasContext, { device: GPUDevice; rest: string }>();
-
 /**
  * Shows a tensor of shape (N, C, H, W) or (N, H, W, C), or without N, on a canvas, which takes its size: C = 1 as grey, 3 as
  * RGB, 4 as RGBA with what is behind the canvas shining through. Values beyond 0 to 1 are clamped.
@@ -38,14 +35,23 @@ export function tensorToCanvas(
   if (canvas.height !== height) canvas.height = height;
   const premultipliedAlpha = channels === 4;
   const configuration = {
+    device,
     format: navigator.gpu.getPreferredCanvasFormat(),
     alphaMode: premultipliedAlpha ? 'premultiplied' : 'opaque',
     colorSpace,
   } as const;
-  const known = configurations.get(context);
-  if (known?.device !== device || known.rest !== JSON.stringify(configuration)) {
-    context.configure({ device, ...configuration });
-    configurations.set(context, { device, rest: JSON.stringify(configuration) });
-  }
+  if (!isConfigured(context, configuration)) context.configure(configuration);
   tensorToTexture(device, tensor, context.getCurrentTexture(), { ...rest, premultipliedAlpha });
+}
+
+/** Whether a canvas is configured so already: doing it again for every frame would have it make new textures. */
+function isConfigured(context: GPUCanvasContext, wanted: GPUCanvasConfiguration): boolean {
+  // Older browsers do not say.
+  const { getConfiguration } = context as Partial<GPUCanvasContext>;
+  const present = getConfiguration?.call(context);
+  if (present === undefined || present === null) return false;
+  const names = ['device', 'format', 'alphaMode', 'colorSpace'] as const;
+  return (
+    names.every((name) => present[name] === wanted[name]) && (present.usage & GPUTextureUsage.RENDER_ATTACHMENT) > 0
+  );
 }

@@ -1,7 +1,7 @@
 import { invalid } from '../errors.ts';
 import type { GpuTensor } from '../types.ts';
 import { checkDevice, checkGpuTensor } from '../webgpu/buffers.ts';
-import { paramsBuffer, record, tensorBinding, toTexturePipeline } from './gpu.ts';
+import { checkTexture, paramsBuffer, record, tensorBinding, toTexturePipeline } from './gpu.ts';
 import { checkNames, pixelOptionNames, pixelsOf, type PixelOptions } from './options.ts';
 
 /** How a tensor becomes a texture. */
@@ -34,6 +34,7 @@ export function tensorToTexture(
 ): void {
   checkDevice(device);
   checkNames(options, toTextureOptionNames);
+  checkTexture(texture, 'RENDER_ATTACHMENT');
   const checked = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
   const pixels = pixelsOf(checked.shape, options.index ?? 0, options);
   const { width, height } = pixels;

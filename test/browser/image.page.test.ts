@@ -163,6 +163,40 @@ describe('a tensor goes onto a canvas', () => {
     expect(Array.from(shown)).toEqual([255, 0, 255, 102]);
   });
 
+  test('again after the page has configured its context otherwise, or not at all; else it is configured once', async () => {
+    const canvas = new OffscreenCanvas(1, 1);
+    const context = canvas.getContext('webgpu')!;
+    const other = await testDevice({ label: 'another device' });
+    const tensor = upload(device, tensorOf([1, 3, 1, 1], [0.2, 0.4, 0.6]));
+    const { COPY_DST } = GPUTextureUsage;
+    const format = navigator.gpu.getPreferredCanvasFormat();
+    const configure = context.configure.bind(context);
+    let configured = 0;
+    context.configure = (configuration) => {
+      configured++;
+      configure(configuration);
+    };
+    for (const before of [
+      () => undefined,
+      () => context.unconfigure(),
+      () => configure({ device: other, format }),
+      () => configure({ device, format: 'rgba16float' }),
+      () => configure({ device, format, usage: COPY_DST }),
+    ]) {
+      before();
+      configured = 0;
+      for (let frame = 0; frame < 3; frame++) {
+        const shown = await inScopes(device, () => {
+          tensorToCanvas(device, tensor, canvas);
+          return pixelsOf(canvas);
+        });
+        expect(Array.from(shown)).toEqual([51, 102, 153, 255]);
+      }
+      expect(configured).toBe(1);
+    }
+    tensor.buffer.destroy();
+  });
+
   test('a canvas that is drawn to otherwise is refused', () => {
     const tensor = upload(device, tensorOf([1, 1, 1, 1], [1]));
     expect(() => {

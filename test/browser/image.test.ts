@@ -211,6 +211,29 @@ describe('wrong arguments are refused before any GPU work', () => {
     texture.destroy();
   });
 
+  test('textures that are no single picture', () => {
+    const { TEXTURE_BINDING, RENDER_ATTACHMENT, COPY_DST } = GPUTextureUsage;
+    const usage = TEXTURE_BINDING | RENDER_ATTACHMENT;
+    const tensor = upload(device, { shape: [1, 3, 2, 2], data: new Float32Array(12) });
+    const tries: [Partial<GPUTextureDescriptor>, RegExp][] = [
+      [{ size: [2, 2, 6] }, /^texture depthOrArrayLayers is 6; it must be 1/],
+      [{ dimension: '3d', size: [2, 2, 2] }, /^texture dimension is '3d'; it must be '2d'/],
+      [{ sampleCount: 4 }, /^texture sampleCount is 4; it must be 1/],
+      [{ usage: COPY_DST }, /^texture usage is 'COPY_DST'; it must include (TEXTURE_BINDING|RENDER_ATTACHMENT)/],
+    ];
+    for (const [descriptor, message] of tries) {
+      const three = descriptor.dimension === '3d' ? { usage: TEXTURE_BINDING } : {};
+      const texture = device.createTexture({ format: 'rgba8unorm', size: [2, 2], usage, ...three, ...descriptor });
+      refused(() => textureToTensor(device, texture), message);
+      refused(() => {
+        tensorToTexture(device, tensor, texture);
+      }, message);
+      texture.destroy();
+    }
+    refused(() => textureToTensor(device, {} as GPUTexture), /^texture is {}; it must be a GPUTexture/);
+    tensor.buffer.destroy();
+  });
+
   test('a tensor beyond what the device binds is UNSUPPORTED', async () => {
     const texture = await inScopes(device, () => textureOf(device, pictureBytes(4, 4), 4, 4));
     const limits = { maxStorageBufferBindingSize: 100, maxBufferSize: 1000 };
