@@ -178,10 +178,18 @@ describe('a tensor goes onto a canvas', () => {
     };
     for (const before of [
       () => undefined,
-      () => { context.unconfigure(); },
-      () => { configure({ device: other, format }); },
-      () => { configure({ device, format: 'rgba16float' }); },
-      () => { configure({ device, format, usage: COPY_DST }); },
+      () => {
+        context.unconfigure();
+      },
+      () => {
+        configure({ device: other, format });
+      },
+      () => {
+        configure({ device, format: 'rgba16float' });
+      },
+      () => {
+        configure({ device, format, usage: COPY_DST });
+      },
     ]) {
       before();
       configured = 0;
