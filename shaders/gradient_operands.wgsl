@@ -8,7 +8,7 @@
 // places   the rows [row class][u], then the columns [column class][v]
 // mask     the forward's output where a ReLU was applied: elements as in source
 // result   elements [n][g][κ][c][u][v]; or with CHANNELS_LAST [n][u][v][g][κ][c]
-// packed   elements [g][u][v][κ][c][e], zeros behind the last e up to a whole four
+// packed   elements [g][u][v][κ, c][e], zeros behind the last e and the last κ, c up to a whole four
 // texels   four channels each, [n][g][κ][c / 4][u][v], zeros behind the last; 4096 make a line
 // One invocation writes one element, four packed ones, or one texel.
 
@@ -103,16 +103,21 @@ fn packed(
   let count = (params.inner + 3) / 4;
   let e = 4 * (index % count);
   var rest = index / count;
-  let c = rest % params.channels;
-  rest /= params.channels;
-  let class_at = vec2u(rest / params.classes.y % params.classes.x, rest % params.classes.y);
-  rest /= params.classes.x * params.classes.y;
+  let rows = params.classes.x * params.classes.y * params.channels;
+  let padded = (rows + 3) / 4 * 4;
+  let row = rest % padded;
+  rest /= padded;
+  let c = row % params.channels;
+  let class_at = vec2u(row / params.channels / params.classes.y, row / params.channels % params.classes.y);
   let at = vec2u(rest / params.extent.y % params.extent.x, rest % params.extent.y);
   let g = rest / (params.extent.x * params.extent.y);
   if (g >= params.groups) {
     return;
   }
-  let element = place(0, g, class_at, at);
+  var element = -1;
+  if (row < rows) {
+    element = place(0, g, class_at, at);
+  }
   for (var q = 0u; q < 4; q++) {
     var value = 0f;
     if (element >= 0 && e + q < params.inner) {

@@ -1,4 +1,4 @@
-// Packs a weight tensor of any layout for the kernels: a permutation, with output channels padded to whole vec4s by zeros.
+// Packs a weight tensor of any layout for the kernels: a permutation, with channels padded to whole fours by zeros.
 //
 //   packed[g][kernel row][kernel column][q][c] = source[g·Q + q, c, kernel row, kernel column]
 //
@@ -13,7 +13,8 @@ struct Params {
   kernel_width: u32,
   in_channels: u32,      // Q, of one group
   out_channels: u32,     // of one group
-  padded_channels: u32,
+  padded_in_channels: u32,
+  padded_out_channels: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,10 +40,10 @@ fn main(
 ) {
   let index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + lane;
   var rest = index;
-  let channel = rest % params.padded_channels;
-  rest /= params.padded_channels;
-  let in_channel = rest % params.in_channels;
-  rest /= params.in_channels;
+  let channel = rest % params.padded_out_channels;
+  rest /= params.padded_out_channels;
+  let in_channel = rest % params.padded_in_channels;
+  rest /= params.padded_in_channels;
   let column = rest % params.kernel_width;
   rest /= params.kernel_width;
   let row = rest % params.kernel_height;
@@ -51,7 +52,7 @@ fn main(
     return;
   }
   var value = 0.0;
-  if (channel < params.out_channels) {
+  if (channel < params.out_channels && in_channel < params.in_channels) {
     let at = vec4u(group * params.in_channels + in_channel, channel, row, column) * params.source_stride;
     value = element(at.x + at.y + at.z + at.w);
   }

@@ -5,8 +5,8 @@
 //
 // over taps j and input channels q, for all positions m of a phase: one residue r an axis, which decides J, k₀ and i₀.
 //
-// input     texels [n][g][q / 4][row][column] of four channels, then one of zeros; see texels.wgsl
-// weight    texels [g][kernel row][kernel column][q][c / 4] of four output channels
+// input     texels [n][g][q / 4][row][column] of four channels, then one of zeros; see input_texels.wgsl
+// weight    texels [g][kernel row][kernel column][q][c / 4] of four output channels, zeros behind the last q up to a whole four
 // bias      [g][c]
 // output    elements n, g, c, row, column apart by the strides in Params; read only where sums go on from an earlier dispatch
 // residues  k₀, i₀, J, positions of each row residue r, then of each column residue
@@ -262,9 +262,9 @@ fn main(
 
   let plane = params.input_size.x * params.input_size.y;
   let quads = (params.in_channels + 3) / 4;
+  let next = params.weight_channel / 4; // texels between input channels
   let image = (n * params.groups + group) * quads * plane;
   let missing = vec4u(params.batch * params.groups * quads * plane);
-  let taps = params.weight_group / params.weight_tap;
   let first_channel = 4 * vector;
 
   // s<four positions><vec4>
@@ -314,8 +314,8 @@ fn main(
     var at3: vec4u;
     if (POSITIONS > 12) { at3 = texels_of(image, rows3 - i32(j.x) * step.x, columns3 - i32(j.y) * step.y, missing); }
     let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * j;
-    let tap = group * taps + k.x * params.kernel_width + k.y;
-    var w = tap * 4 * quads * vectors + vector;
+    let tap = params.weight_base + group * params.weight_group + (k.x * params.kernel_width + k.y) * params.weight_tap;
+    var w = tap / 4 + vector;
     var x = 0u;
     for (var q = 0u; q < params.in_channels; q += 4) {
       let a = inputs(min(at0 + x, missing));
@@ -326,63 +326,63 @@ fn main(
       if (POSITIONS > 8) { c = inputs(min(at2 + x, missing)); }
       if (POSITIONS > 12) { d = inputs(min(at3 + x, missing)); }
       {
-        let k = weights(w, vectors);
+        let k = weights(w, next);
         s00 = add(s00, a, k);
         if (POSITIONS > 4) { s10 = add(s10, b, k); }
         if (POSITIONS > 8) { s20 = add(s20, c, k); }
         if (POSITIONS > 12) { s30 = add(s30, d, k); }
       }
       if (VECTORS > 1) {
-        let k = weights(w + 1, vectors);
+        let k = weights(w + 1, next);
         s01 = add(s01, a, k);
         if (POSITIONS > 4) { s11 = add(s11, b, k); }
         if (POSITIONS > 8) { s21 = add(s21, c, k); }
         if (POSITIONS > 12) { s31 = add(s31, d, k); }
       }
       if (VECTORS > 2) {
-        let k = weights(w + 2, vectors);
+        let k = weights(w + 2, next);
         s02 = add(s02, a, k);
         if (POSITIONS > 4) { s12 = add(s12, b, k); }
         if (POSITIONS > 8) { s22 = add(s22, c, k); }
         if (POSITIONS > 12) { s32 = add(s32, d, k); }
       }
       if (VECTORS > 3) {
-        let k = weights(w + 3, vectors);
+        let k = weights(w + 3, next);
         s03 = add(s03, a, k);
         if (POSITIONS > 4) { s13 = add(s13, b, k); }
         if (POSITIONS > 8) { s23 = add(s23, c, k); }
         if (POSITIONS > 12) { s33 = add(s33, d, k); }
       }
       if (VECTORS > 4) {
-        let k = weights(w + 4, vectors);
+        let k = weights(w + 4, next);
         s04 = add(s04, a, k);
         if (POSITIONS > 4) { s14 = add(s14, b, k); }
         if (POSITIONS > 8) { s24 = add(s24, c, k); }
         if (POSITIONS > 12) { s34 = add(s34, d, k); }
       }
       if (VECTORS > 5) {
-        let k = weights(w + 5, vectors);
+        let k = weights(w + 5, next);
         s05 = add(s05, a, k);
         if (POSITIONS > 4) { s15 = add(s15, b, k); }
         if (POSITIONS > 8) { s25 = add(s25, c, k); }
         if (POSITIONS > 12) { s35 = add(s35, d, k); }
       }
       if (VECTORS > 6) {
-        let k = weights(w + 6, vectors);
+        let k = weights(w + 6, next);
         s06 = add(s06, a, k);
         if (POSITIONS > 4) { s16 = add(s16, b, k); }
         if (POSITIONS > 8) { s26 = add(s26, c, k); }
         if (POSITIONS > 12) { s36 = add(s36, d, k); }
       }
       if (VECTORS > 7) {
-        let k = weights(w + 7, vectors);
+        let k = weights(w + 7, next);
         s07 = add(s07, a, k);
         if (POSITIONS > 4) { s17 = add(s17, b, k); }
         if (POSITIONS > 8) { s27 = add(s27, c, k); }
         if (POSITIONS > 12) { s37 = add(s37, d, k); }
       }
       x += plane;
-      w += 4 * vectors;
+      w += params.weight_channel;
     }
   }
 

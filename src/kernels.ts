@@ -16,15 +16,10 @@ export interface KernelChoice {
   readonly constants: Readonly<Record<string, number>>;
   /** In a line; the plan folds them into a grid. */
   readonly workgroups: number;
-  /** Of a kernel that reads texels: how many its input and its weights take. */
-  readonly texels?: Texels;
+  /** Of a kernel that reads texels: how many its input takes. */
+  readonly texels?: number;
   /** A smaller tile of the same kernel, which computes the same sums in the same order and compiles sooner. */
   readonly quick?: Pick<KernelChoice, 'constants' | 'workgroups'>;
-}
-
-export interface Texels {
-  readonly input: number;
-  readonly weight: number;
 }
 
 /** Chooses by shape, layout and the kind of adapter. */
@@ -33,15 +28,19 @@ export function chooseKernel(problem: Problem, capabilities: Capabilities): Kern
   const { setAside } = capabilities;
   if (setAside?.has(choice.kernel) !== true) return choice;
   const reason = `${choice.kernel} computed wrong numbers here and is set aside`;
-  const others = problem.weight.base % 4 === 0 ? [phaseGemm(problem, SMALL), direct(problem, reason)] : [];
+  const others = cutsFours(problem) ? [] : [phaseGemm(problem, SMALL), direct(problem, reason)];
   const other = others.find(({ kernel }) => !setAside.has(kernel));
   if (other === undefined) throw new ConvTranspose2dError('GPU_ERROR', `${reason}, and so are the others`);
   return { ...other, reason };
 }
 
+/** Whether a cut begins or ends inside a vec4 of output channels or four input channels, which the other kernels read as a whole. */
+function cutsFours({ inChannels, finishes, weight: { base, channel } }: Problem): boolean {
+  return base % 4 !== 0 || Math.floor(base / channel) % 4 !== 0 || (!finishes && inChannels % 4 !== 0);
+}
+
 function firstChoice(problem: Problem, capabilities: Capabilities): KernelChoice {
-  // The others read weights as vec4s, and a cut may begin inside one.
-  if (problem.weight.base % 4 !== 0) return direct(problem, 'a few output channels, cut off by the limits');
+  if (cutsFours(problem)) return direct(problem, 'a few channels, cut off by the limits');
   if (capabilities.choose !== undefined) return capabilities.choose(problem);
   if (capabilities.device === 'cpu') return { kernel: 'plain', reason: 'the CPU path', constants: {}, workgroups: 1 };
   return capabilities.software ? softwareKernel(problem) : hardwareKernel(problem);
@@ -124,11 +123,8 @@ export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed | u
   const phases = rows.residues.length * columns.residues.length;
   const taps = ({ residues }: Axis): number => residues.reduce((sum, residue) => sum + residue.taps, 0);
   const quads = Math.ceil(inChannels / 4);
-  const texels = {
-    input: batch * groups * quads * rows.input * columns.input + 1,
-    weight: groups * rows.kernel * columns.kernel * 4 * quads * Math.ceil(outChannels / 4),
-  };
-  if (Math.max(texels.input, texels.weight) > MOST_TEXELS) return undefined;
+  const texels = batch * groups * quads * rows.input * columns.input + 1;
+  if (Math.max(texels, problem.weight.elements / 4) > MOST_TEXELS) return undefined;
   const choice = registers(problem, tile, {
     kernel: 'phase-registers',
     what: 'output channels of a phase',
@@ -139,7 +135,7 @@ export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed | u
     depth: 4,
     costs: OF_TEXELS,
   });
-  return choice && { ...choice, texels, cost: choice.cost + WRITE_TEXEL * texels.input };
+  return choice && { ...choice, texels, cost: choice.cost + WRITE_TEXEL * texels };
 }
 
 /** All phases at once: positions × pairs of phase and output channel in registers. Undefined where phases share no inputs. */

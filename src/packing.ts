@@ -1,36 +1,50 @@
-/** The packed weights, on the host: [group][kernel row][kernel column][input channel][output channel], padded to whole vec4s. */
+/**
+ * The packed weights, on the host: [group][kernel row][kernel column][input channel][output channel], the channels padded to
+ * whole fours by zeros. One vec4 of output channels is a texel of a texture, and so are they all, as they are.
+ */
 import type { Spec } from './options.ts';
-import { packedElements, paddedOutChannels, weightStrides } from './plan.ts';
+import { packedElements, paddedInChannels, paddedOutChannels, weightStrides } from './plan.ts';
+import { zeros } from './tensors.ts';
 
-/** Calls back with the index of each weight in the packed order and in the tensor's own. */
-function forEachWeight(spec: Spec, visit: (packed: number, source: number) => void): void {
-  const { i, o, h, w } = weightStrides(spec);
+/**
+ * Calls back with where each row of output channels begins, in the packed order and in the tensor's own: the weights of an input
+ * channel one after the other, which lie together in the usual layout.
+ */
+function forEachRow(spec: Spec, visit: (packed: number, source: number) => void): void {
+  const { i, h, w } = weightStrides(spec);
   const [kh, kw] = spec.kernelSize;
-  const [ins, outs, padded] = [spec.inChannels / spec.groups, spec.outChannels / spec.groups, paddedOutChannels(spec)];
-  let row = 0;
+  const [ins, channel] = [spec.inChannels / spec.groups, paddedOutChannels(spec)];
+  const tap = paddedInChannels(spec) * channel;
   for (let group = 0; group < spec.groups; group++) {
-    for (let y = 0; y < kh; y++) {
-      for (let x = 0; x < kw; x++) {
-        for (let q = 0; q < ins; q++, row += padded) {
-          const source = (group * ins + q) * i + y * h + x * w;
-          for (let c = 0; c < outs; c++) visit(row + c, source + c * o);
+    for (let q = 0; q < ins; q++) {
+      for (let y = 0; y < kh; y++) {
+        for (let x = 0; x < kw; x++) {
+          visit(((group * kh + y) * kw + x) * tap + q * channel, (group * ins + q) * i + y * h + x * w);
         }
       }
     }
   }
 }
 
-/** Packs a weight tensor in the spec's weight layout. */
-export function packWeight(spec: Spec, weight: Float32Array): Float32Array {
-  const packed = new Float32Array(packedElements(spec));
-  forEachWeight(spec, (to, from) => (packed[to] = weight[from] ?? NaN));
+/** Packs a weight tensor in the spec's weight layout. @throws ConvTranspose2dError OUT_OF_MEMORY */
+export function packWeight(spec: Spec, weight: Float32Array): Float32Array<ArrayBuffer> {
+  const packed = zeros(packedElements(spec));
+  const outs = spec.outChannels / spec.groups;
+  const { o } = weightStrides(spec);
+  forEachRow(spec, (to, from) => {
+    for (let c = 0; c < outs; c++) packed[to + c] = weight[from + c * o]!;
+  });
   return packed;
 }
 
 /** Undoes `packWeight`. */
 export function unpackWeight(spec: Spec, packed: Float32Array): Float32Array {
   const [kh, kw] = spec.kernelSize;
-  const weight = new Float32Array((spec.inChannels * spec.outChannels * kh * kw) / spec.groups);
-  forEachWeight(spec, (from, to) => (weight[to] = packed[from] ?? NaN));
+  const outs = spec.outChannels / spec.groups;
+  const weight = new Float32Array(spec.inChannels * outs * kh * kw);
+  const { o } = weightStrides(spec);
+  forEachRow(spec, (from, to) => {
+    for (let c = 0; c < outs; c++) weight[to + c * o] = packed[from + c]!;
+  });
   return weight;
 }

@@ -62,8 +62,8 @@ export interface Problem {
   readonly columns: Axis;
   readonly input: Addresses;
   readonly output: Addresses;
-  /** Of the packed weights, [group][kernel row][kernel column][input channel][output channel]. */
-  readonly weight: { readonly base: number; readonly group: number; readonly tap: number; readonly channel: number };
+  /** Of the packed weights, [group][kernel row][kernel column][input channel][output channel], of `elements` in all. */
+  readonly weight: Record<'elements' | 'base' | 'group' | 'tap' | 'channel', number>;
   readonly bias: { readonly base: number; readonly group: number };
   /** Whether sums start from the bias, rather than from what an earlier problem left in the output. */
   readonly begins: boolean;
@@ -82,7 +82,6 @@ export interface Part {
   readonly problem: Problem;
   readonly input: Range;
   readonly output: Range;
-  readonly weight: Range;
   readonly choice: KernelChoice;
   readonly workgroups: Dispatch['workgroups'];
   /** By `choice.quick`. */
@@ -111,12 +110,15 @@ export interface LayerPlan {
 
 export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 
-/** Output channels of one group in the packed weights: whole vec4s. */
+/** Channels of one group in the packed weights: whole vec4s. */
 export const paddedOutChannels = (spec: Spec): number => roundUp(spec.outChannels / spec.groups, 4);
+export const paddedInChannels = (spec: Spec): number => roundUp(spec.inChannels / spec.groups, 4);
 
-/** Elements of the packed weights. */
+/** Elements of the packed weights: they are a texture's texels, too. */
 export function packedElements(spec: Spec): number {
-  return spec.inChannels * spec.kernelSize[0] * spec.kernelSize[1] * paddedOutChannels(spec);
+  const taps = spec.groups * spec.kernelSize[0] * spec.kernelSize[1];
+  const [width, lines] = textureSize((taps * paddedInChannels(spec) * paddedOutChannels(spec)) / 4);
+  return 4 * width * lines;
 }
 
 /** Elements between neighbours of the weight tensor, in its own layout: input channel, output channel, row, column. */
@@ -143,6 +145,12 @@ export const CONVERT_WORKGROUP = 64;
 
 /** Texels in a line of the textures that kernels in registers read: `place` in the shaders. */
 export const TEXELS_IN_LINE = 4096;
+
+/** Of a texture that holds so many texels: one line, or whole ones. */
+export const textureSize = (texels: number): [width: number, lines: number] => [
+  Math.min(texels, TEXELS_IN_LINE),
+  Math.ceil(texels / TEXELS_IN_LINE),
+];
 
 /** Bytes of a texture that holds so many texels of four float32, in whole lines. */
 export const textureBytes = (texels: number): number => 16 * roundUp(texels, TEXELS_IN_LINE);
@@ -225,7 +233,7 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
   const outer = { spec, input, output, rows, columns, storage, capabilities };
   const phases = phasesOf(rows, columns);
   const parts = cuts.map((cut) => plannedPart(outer, cut));
-  const texels = Math.max(0, ...parts.map(({ choice }) => choice.texels?.input ?? 0));
+  const texels = Math.max(0, ...parts.map(({ choice }) => choice.texels ?? 0));
   const scratch = (storage === 'expanded' ? 4 * (inputElements + outputElements) : 0) + textureBytes(texels);
   const { choice } = parts[0] ?? plannedPart(outer, wholeCut(spec, input, output));
   const workgroupsFor = (invocations: number): Dispatch['workgroups'] =>
@@ -243,7 +251,7 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
     dispatches: [
       ...expand.map((piece) => ({ kernel: 'expand-float16', workgroups: workgroupsFor(Math.ceil(piece.size / 2)) })),
       ...parts.flatMap(({ choice: { kernel, texels }, workgroups }) => [
-        ...(texels === undefined ? [] : [{ kernel: 'input-texels', workgroups: workgroupsFor(texels.input) }]),
+        ...(texels === undefined ? [] : [{ kernel: 'input-texels', workgroups: workgroupsFor(texels) }]),
         { kernel, workgroups },
       ]),
       ...compress.map((piece) => ({
@@ -359,7 +367,6 @@ function touched({ spec, input, output, rows }: Pick<Whole, 'spec' | 'input' | '
   const [first, last] = inputsRead(cutAxis(rows, cut.rows));
   const inputAddresses = addressesOf(spec, spec.inChannels, [input.height, input.width]);
   const outputAddresses = addressesOf(spec, spec.outChannels, output);
-  const perGroup = packedElements(spec) / spec.groups;
   return {
     inputAddresses,
     outputAddresses,
@@ -370,7 +377,6 @@ function touched({ spec, input, output, rows }: Pick<Whole, 'spec' | 'input' | '
       input.width,
     ),
     output: interval(outputAddresses, channels(outs, cut.outChannels), cut.rows, output[1]),
-    weight: { from: cut.groups.from * perGroup, to: (cut.groups.from + cut.groups.count) * perGroup },
   };
 }
 
@@ -436,11 +442,10 @@ function plannedPart(whole: Whole, cut: Cut): Part {
   const alignment = limits.minStorageBufferOffsetAlignment;
   const input = binding(ranges.input, bytes, alignment);
   const output = binding(ranges.output, bytes, alignment);
-  const weight = binding(ranges.weight, 4, alignment);
 
   const [ins, outs] = [spec.inChannels / spec.groups, spec.outChannels / spec.groups];
   const padded = paddedOutChannels(spec);
-  const tap = ins * padded;
+  const tap = paddedInChannels(spec) * padded;
   const group = spec.kernelSize[0] * spec.kernelSize[1] * tap;
   const start = (a: Addresses, channel: number, row: number): number =>
     cut.batch.from * a.batch + cut.groups.from * a.group + channel * a.channel + row * a.row;
@@ -461,7 +466,8 @@ function plannedPart(whole: Whole, cut: Cut): Part {
       base: wrap(start(ranges.outputAddresses, cut.outChannels.from, cut.rows.from) - output.offset / bytes),
     },
     weight: {
-      base: cut.groups.from * group + cut.inChannels.from * padded + cut.outChannels.from - weight.offset / 4,
+      elements: packedElements(spec),
+      base: cut.groups.from * group + cut.inChannels.from * padded + cut.outChannels.from,
       group,
       tap,
       channel: padded,
@@ -484,7 +490,6 @@ function plannedPart(whole: Whole, cut: Cut): Part {
     problem,
     input,
     output,
-    weight,
     choice,
     workgroups,
     quick: quick && quick.workgroups[1] <= most ? quick : undefined,

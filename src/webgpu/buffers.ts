@@ -9,7 +9,7 @@ import {
   elementCount,
   float16Tensor,
 } from '../tensors.ts';
-import { TEXELS_IN_LINE } from '../plan.ts';
+import { textureSize } from '../plan.ts';
 import type { DType, GpuTensor, HostTensor } from '../types.ts';
 import { TEXEL_FORMAT } from './pipelines.ts';
 import { inScopes, lossBehind, lossOf, makeBuffer, makeTexture } from './scopes.ts';
@@ -53,13 +53,18 @@ export function bufferFrom(device: GPUDevice, label: string, usage: number, byte
 export const tableFrom = (device: GPUDevice, label: string, words: ArrayBuffer): GPUBuffer =>
   bufferFrom(device, label, GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE, new Uint8Array(words));
 
-/** A texture that holds so many texels, in whole lines. */
-export const makeTexels = (device: GPUDevice, label: string, texels: number): GPUTexture =>
+/** A texture that holds so many texels, in whole lines; they are written by shaders, or copied. */
+export const makeTexels = (
+  device: GPUDevice,
+  label: string,
+  texels: number,
+  written: 'STORAGE_BINDING' | 'COPY_DST' = 'STORAGE_BINDING',
+): GPUTexture =>
   makeTexture(device, {
     label,
-    size: [TEXELS_IN_LINE, Math.ceil(texels / TEXELS_IN_LINE)],
+    size: textureSize(texels),
     format: TEXEL_FORMAT,
-    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING,
+    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage[written],
   });
 
 /** The memory of a buffer that is mapped at creation; wgpu has none for an invalid one, whose error its scope reports. */

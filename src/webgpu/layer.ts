@@ -33,7 +33,7 @@ export class GpuLayer {
     this.capabilities = capabilities;
     this.#spec = spec;
     watch(device);
-    this.#parameters = new PackedParameters(device, spec, this.#retired);
+    this.#parameters = new PackedParameters(device, spec, capabilities.software);
     this.#prepared = new PreparedPlans(device, spec, this.#parameters, this.#retired);
     checkFits(device, 'the packed weight', 4 * packedElements(spec));
   }
@@ -68,17 +68,11 @@ export class GpuLayer {
     });
   }
 
-  /** Uploads host parameters as they are and packs them by the same passes as a GPU tensor's. */
   #packHost(): void {
     if (this.#unpacked === undefined) return;
-    const { weight, bias } = this.#unpacked;
+    const state = this.#unpacked;
     this.#unpacked = undefined;
-    const upload = ({ data }: HostTensor): GPUBuffer =>
-      bufferFrom(this.device, 'conv-transpose2d parameters', GPUBufferUsage.STORAGE, bytesOf(data));
-    const from = { weight: upload(weight), bias: bias && upload(bias) };
-    this.#parameters.pack({ buffer: from.weight }, from.bias && { buffer: from.bias });
-    from.weight.destroy();
-    from.bias?.destroy();
+    this.#parameters.packHost(state);
   }
 
   /** The parameters as the layer's own tensors: packing undone on the host. */
@@ -108,18 +102,16 @@ export class GpuLayer {
     });
   }
 
-  /** Compiles what a plan needs and packs the weights beside; true if all was there. With `quick`, what compiles sooner will do. */
+  /** Compiles what a plan needs, and packs the weights meanwhile; true if all was there. With `quick`, what compiles sooner will do. */
   async #compile(layerPlan: LayerPlan, quick: boolean): Promise<boolean> {
     await this.#packing;
     this.#check();
     if (this.#prepared.has(layerPlan, quick) && this.#unpacked === undefined) return true;
-    const { steps, weights } = this.#prepared.layOut(layerPlan);
     await Promise.all([
-      this.#prepared.compile(steps, quick),
-      this.#parameters.compile(weights).then(() =>
+      this.#prepared.compile(this.#prepared.layOut(layerPlan).steps, quick),
+      this.#parameters.compile().then(() =>
         this.#attempt(layerPlan, () => {
           this.#packHost();
-          this.#parameters.makeTexels(weights);
         }),
       ),
     ]);

@@ -1,37 +1,40 @@
-/** A layer's parameters as its kernels read them: packed, and as texels where a plan wants those. */
+/** A layer's parameters as its kernels read them: packed, and the same as texels where a plan wants those. */
 import type { Spec } from '../options.ts';
-import { CONVERT_WORKGROUP, fold, packedElements, paddedOutChannels, roundUp, weightStrides } from '../plan.ts';
-import { bufferFrom, makeTexels, tableFrom } from './buffers.ts';
+import { packWeight } from '../packing.ts';
+import {
+  CONVERT_WORKGROUP,
+  fold,
+  packedElements,
+  paddedInChannels,
+  paddedOutChannels,
+  roundUp,
+  TEXELS_IN_LINE,
+  weightStrides,
+} from '../plan.ts';
+import { bytesOf, toFloat32Array, zeros } from '../tensors.ts';
+import type { HostTensor, StateDict } from '../types.ts';
+import { bufferFrom, makeTexels } from './buffers.ts';
 import { bindGroup, pipelineNow, pipelineSoon, type PipelineRequest } from './pipelines.ts';
-import type { Retired } from './retired.ts';
 import { makeBuffer, type Made } from './scopes.ts';
-import { resourcesOf, type ResourceName, type Step, type WeightStep } from './steps.ts';
+import type { ResourceName } from './steps.ts';
 
 interface Packed {
   readonly weight: GPUBuffer;
   readonly bias: GPUBuffer;
 }
 
-/** Weights as texels, and how they are written. */
-interface WeightTexels {
-  readonly texture: GPUTexture;
-  readonly step: Step;
-  readonly pipeline: GPUComputePipeline;
-  readonly tables: GPUBuffer;
-}
-
 export class PackedParameters {
   readonly #device: GPUDevice;
   readonly #spec: Spec;
-  readonly #retired: Retired;
+  /** Whether the host packs its own tensors: a GPU emulated there would compile a pass for longer. */
+  readonly #onHost: boolean;
   #packed: Packed | undefined;
-  /** As the prepared plans want them. */
-  readonly #texels = new Map<ResourceName, WeightTexels>();
+  #texels: GPUTexture | undefined;
 
-  constructor(device: GPUDevice, spec: Spec, retired: Retired) {
+  constructor(device: GPUDevice, spec: Spec, onHost: boolean) {
     this.#device = device;
     this.#spec = spec;
-    this.#retired = retired;
+    this.#onHost = onHost;
   }
 
   /** Made when they are first packed or read, within the call's error scopes. */
@@ -49,8 +52,9 @@ export class PackedParameters {
 
   /** All that a step may name. */
   get resources(): [ResourceName, Made][] {
-    const texels = [...this.#texels].map(([name, { texture }]): [ResourceName, Made] => [name, texture]);
-    return [['weight', this.packed.weight], ['bias', this.packed.bias], ...texels];
+    const { weight, bias } = this.packed;
+    const texels: [ResourceName, Made][] = this.#texels === undefined ? [] : [['weightTexels', this.#texels]];
+    return [['weight', weight], ['bias', bias], ...texels];
   }
 
   get #packRequest(): PipelineRequest {
@@ -58,10 +62,29 @@ export class PackedParameters {
     return { shader: 'pack-weight', constants, float16: false };
   }
 
-  /** Compiles without blocking. */
-  async compile(steps: ReadonlyMap<ResourceName, WeightStep>): Promise<void> {
-    const requests = [this.#packRequest, ...[...steps.values()].map(({ step }) => step.request)];
-    await Promise.all(requests.map((request) => pipelineSoon(this.#device, request)));
+  /** Compiles what packs host tensors, without blocking. */
+  async compile(): Promise<void> {
+    if (!this.#onHost) await pipelineSoon(this.#device, this.#packRequest);
+  }
+
+  /** Uploads host tensors: packed, or as they are, to be packed there as GPU tensors are. */
+  packHost({ weight, bias }: StateDict): void {
+    const device = this.#device;
+    if (this.#onHost) {
+      const { packed } = this;
+      const padded = zeros(packed.bias.size / 4);
+      if (bias !== undefined) padded.set(toFloat32Array(bias));
+      device.queue.writeBuffer(packed.weight, 0, packWeight(this.#spec, toFloat32Array(weight)));
+      device.queue.writeBuffer(packed.bias, 0, padded);
+      this.#submitTexels();
+      return;
+    }
+    const upload = ({ data }: HostTensor): GPUBuffer =>
+      bufferFrom(device, 'conv-transpose2d parameters', GPUBufferUsage.STORAGE, bytesOf(data));
+    const from = { weight: upload(weight), bias: bias && upload(bias) };
+    this.pack({ buffer: from.weight }, from.bias && { buffer: from.bias });
+    from.weight.destroy();
+    from.bias?.destroy();
   }
 
   /** Permutes the parameters into their packed buffers. A bias is a weight of one input channel and a 1×1 kernel. */
@@ -74,12 +97,12 @@ export class PackedParameters {
     const uniforms = [
       this.#encodePack(encoder, weight, packed.weight, [
         ...[i, o, h, w, groups, ...kernelSize],
-        ...[inChannels / groups, outChannels / groups, paddedOutChannels(this.#spec)],
+        ...[inChannels / groups, outChannels / groups, paddedInChannels(this.#spec), paddedOutChannels(this.#spec)],
       ]),
     ];
     if (bias === undefined) encoder.clearBuffer(packed.bias);
     else {
-      const params = [0, 1, 0, 0, 1, 1, 1, 1, outChannels, packed.bias.size / 4];
+      const params = [0, 1, 0, 0, 1, 1, 1, 1, outChannels, 1, packed.bias.size / 4];
       uniforms.push(this.#encodePack(encoder, bias, packed.bias, params));
     }
     this.encodeTexels(encoder);
@@ -91,7 +114,7 @@ export class PackedParameters {
 
   #encodePack(encoder: GPUCommandEncoder, source: GPUBufferBinding, target: GPUBuffer, params: number[]): GPUBuffer {
     const device = this.#device;
-    const bytes = new Uint8Array(Uint32Array.from([...params, 0, 0]).buffer);
+    const bytes = new Uint8Array(Uint32Array.from([...params, 0]).buffer);
     const uniform = bufferFrom(device, 'conv-transpose2d pack params', GPUBufferUsage.UNIFORM, bytes);
     const pass = encoder.beginComputePass({ label: 'conv-transpose2d pack' });
     pass.setPipeline(pipelineNow(device, this.#packRequest));
@@ -102,69 +125,39 @@ export class PackedParameters {
     return uniform;
   }
 
-  /** Makes the texels that are not there yet, of the weights as they are packed now. */
-  makeTexels(steps: ReadonlyMap<ResourceName, WeightStep>): void {
-    const device = this.#device;
-    for (const [name, { step, tables, texels }] of steps) {
-      if (this.#texels.has(name)) continue;
-      const made = {
-        texture: makeTexels(device, 'conv-transpose2d weight texels', texels),
-        step,
-        pipeline: pipelineNow(device, step.request),
-        tables: tableFrom(device, 'conv-transpose2d weight tables', tables),
-      };
-      this.#texels.set(name, made);
-      const encoder = device.createCommandEncoder({ label: 'conv-transpose2d weight texels' });
-      this.#encodeTexels(encoder, name, made);
-      device.queue.submit([encoder.finish()]);
-    }
+  /** Makes the texels if they are not there yet, of the weights as they are packed now. */
+  makeTexels(): void {
+    if (this.#texels !== undefined) return;
+    const label = 'conv-transpose2d weight texels';
+    this.#texels = makeTexels(this.#device, label, packedElements(this.#spec) / 4, 'COPY_DST');
+    this.#submitTexels();
+  }
+
+  #submitTexels(): void {
+    const encoder = this.#device.createCommandEncoder({ label: 'conv-transpose2d weight texels' });
+    this.encodeTexels(encoder);
+    this.#device.queue.submit([encoder.finish()]);
   }
 
   /** Records what follows from newly packed weights. */
   encodeTexels(encoder: GPUCommandEncoder): void {
-    for (const [name, texels] of this.#texels) this.#encodeTexels(encoder, name, texels);
-  }
-
-  #encodeTexels(
-    encoder: GPUCommandEncoder,
-    name: ResourceName,
-    { texture, step, pipeline, tables }: WeightTexels,
-  ): void {
-    const named = new Map<ResourceName, Made>([
-      ['tables', tables],
-      ['weight', this.packed.weight],
-      [name, texture],
-    ]);
-    const pass = encoder.beginComputePass({ label: 'conv-transpose2d weight texels' });
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindGroup(this.#device, step.request.shader, resourcesOf(step, named)));
-    pass.dispatchWorkgroups(...step.workgroups);
-    pass.end();
-  }
-
-  /** Lets go of the texels of that name. */
-  release(name: ResourceName): void {
-    const texels = this.#texels.get(name);
-    if (texels === undefined) return;
-    this.#texels.delete(name);
-    this.#retired.add(texels.texture);
-    this.#retired.add(texels.tables);
+    const texture = this.#texels;
+    if (texture === undefined) return;
+    const source = { buffer: this.packed.weight, bytesPerRow: 16 * TEXELS_IN_LINE };
+    encoder.copyBufferToTexture(source, { texture }, [texture.width, texture.height]);
   }
 
   /** Forgets what is gone; true if that is the packed parameters. */
   forget(gone: ReadonlySet<Made>): boolean {
-    for (const [name, { texture }] of this.#texels) if (gone.has(texture)) this.#texels.delete(name);
+    if (this.#texels !== undefined && gone.has(this.#texels)) this.#texels = undefined;
     if (this.#packed === undefined || !gone.has(this.#packed.weight)) return false;
     this.#packed = undefined;
     return true;
   }
 
   destroy(): void {
-    for (const { texture, tables } of this.#texels.values()) {
-      texture.destroy();
-      tables.destroy();
-    }
-    this.#texels.clear();
+    this.#texels?.destroy();
+    this.#texels = undefined;
     this.#packed?.weight.destroy();
     this.#packed?.bias.destroy();
     this.#packed = undefined;

@@ -5,7 +5,7 @@ import directCode from '../../shaders/direct.wgsl?raw';
 import phaseGemmCode from '../../shaders/phase_gemm.wgsl?raw';
 import phaseRegistersCode from '../../shaders/phase_registers.wgsl?raw';
 import packCode from '../../shaders/pack_weight.wgsl?raw';
-import texelsCode from '../../shaders/texels.wgsl?raw';
+import inputTexelsCode from '../../shaders/input_texels.wgsl?raw';
 import { ConvTranspose2dError } from '../errors.ts';
 import type { KernelName } from '../kernels.ts';
 import { lossBehind, lossOf } from './scopes.ts';
@@ -25,8 +25,7 @@ const TEXELS: Bindings = ['uniform', 'read-only-storage', 'texels'];
 const PACK: Bindings = ['uniform', 'read-only-storage', 'storage'];
 const CONVERT: Bindings = ['uniform', 'storage', 'storage'];
 
-export type ShaderName =
-  KernelName | 'pack-weight' | 'input-texels' | 'weight-texels' | 'expand-float16' | 'compress-float16';
+export type ShaderName = KernelName | 'pack-weight' | 'input-texels' | 'expand-float16' | 'compress-float16';
 
 /** A shader of another module than this; what compiles to the same has the same name. */
 export interface Shader {
@@ -41,8 +40,7 @@ const shaders: Readonly<Record<ShaderName, Omit<Shader, 'name'>>> = {
   'phase-gemm-small': { code: phaseGemmCode, entryPoint: 'small', bindings: COMPUTE },
   'phase-registers': { code: phaseRegistersCode, entryPoint: 'main', bindings: REGISTERS },
   'all-phases-registers': { code: allPhasesRegistersCode, entryPoint: 'main', bindings: COMPUTE },
-  'input-texels': { code: texelsCode, entryPoint: 'inputs', bindings: TEXELS },
-  'weight-texels': { code: texelsCode, entryPoint: 'weights', bindings: TEXELS },
+  'input-texels': { code: inputTexelsCode, entryPoint: 'main', bindings: TEXELS },
   'pack-weight': { code: packCode, entryPoint: 'main', bindings: PACK },
   'expand-float16': { code: convertCode, entryPoint: 'expand', bindings: CONVERT },
   'compress-float16': { code: convertCode, entryPoint: 'compress', bindings: CONVERT },

@@ -19,8 +19,6 @@ interface Prepared {
   ran: boolean;
   improving: Promise<void> | undefined;
   readonly tables: GPUBuffer;
-  /** Names of the weights' texels that the steps read. */
-  readonly weights: readonly ResourceName[];
   /** Of input and output; for a pair of buffers, by offsets. */
   groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string | number, readonly GPUBindGroup[]>>>;
 }
@@ -76,17 +74,16 @@ export class PreparedPlans {
       }
       return ready;
     }
-    const { steps, tables, scratch, weights } = this.layOut(layerPlan);
+    const { steps, tables, scratch } = this.layOut(layerPlan);
     const runs = this.#runs(steps, quick);
     const prepared: Prepared = {
       ...{ steps, runs, ran: false, improving: undefined },
       pipelines: pipelinesOf(runs),
       tables: tableFrom(device, 'conv-transpose2d tables', tables),
-      weights: [...weights.keys()],
       groups: new WeakMap(),
     };
     for (const [name, size] of scratch) this.#makeScratch(name, size);
-    this.#parameters.makeTexels(weights);
+    if (scratch.has('inputTexels')) this.#parameters.makeTexels();
     this.#plans.set(layerPlan, prepared);
     return prepared;
   }
@@ -142,8 +139,6 @@ export class PreparedPlans {
     if (prepared === undefined) return;
     this.#plans.delete(layerPlan);
     this.#retired.add(prepared.tables);
-    const wanted = new Set([...this.#plans.values()].flatMap(({ weights }) => weights));
-    for (const name of prepared.weights) if (!wanted.has(name)) this.#parameters.release(name);
   }
 
   /** Forgets what is gone, and all bind groups. */

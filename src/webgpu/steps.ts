@@ -3,6 +3,7 @@ import type { CpuKernelName, KernelChoice, KernelName } from '../kernels.ts';
 import { ACTIVATIONS, type Spec } from '../options.ts';
 import {
   CONVERT_WORKGROUP,
+  packedElements,
   roundUp,
   textureBytes,
   type LayerPlan,
@@ -24,7 +25,7 @@ export type ResourceName =
   | 'expandedInput'
   | 'expandedOutput'
   | 'inputTexels'
-  | `weightTexels ${string}`;
+  | 'weightTexels';
 
 /** What of a resource is bound; a texture is bound as a whole. */
 export type Binding = { readonly name: ResourceName } & Range;
@@ -53,41 +54,31 @@ export function resourcesOf(
   });
 }
 
-/** How the texels of a part's weights are written; they stay until the weights change. */
-export interface WeightStep {
-  readonly step: Step;
-  readonly tables: ArrayBuffer;
-  readonly texels: number;
-}
-
 export interface Steps {
   readonly steps: readonly Step[];
   /** Params and residue tables of every step: one buffer. */
   readonly tables: ArrayBuffer;
   /** Bytes of what lives between the steps of a call. */
   readonly scratch: ReadonlyMap<ResourceName, number>;
-  /** By name. */
-  readonly weights: ReadonlyMap<ResourceName, WeightStep>;
 }
 
 /** Lays a plan out; `alignment` is the device's for uniform and storage offsets. */
 export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
   const tables = new Tables(alignment);
-  const weights = new Map<ResourceName, WeightStep>();
   const expanded = plan.storage === 'expanded';
   const float16 = plan.storage === 'float16';
 
-  const describe = (into: Tables, problem: Problem): readonly [Binding, Binding] => [
-    into.add(PARAMS_SIZE, (view) => {
+  const describe = (problem: Problem): readonly [Binding, Binding] => [
+    tables.add(PARAMS_SIZE, (view) => {
       writeParams(view, problem, spec.negativeSlope);
     }),
-    into.add(residuesSize(problem), (view) => {
+    tables.add(residuesSize(problem), (view) => {
       writeResidues(view, problem);
     }),
   ];
   const compute = (part: Part): Step[] => {
     const { problem, choice, workgroups, quick } = part;
-    const tabled = describe(tables, problem);
+    const tabled = describe(problem);
     const input = { name: expanded ? 'expandedInput' : 'input', ...part.input } as const;
     const shader = gpuKernel(choice.kernel);
     const store = {
@@ -100,40 +91,26 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
       constants: { ...constants, ...store },
       float16,
     });
-    const kernel = (input: Binding, weight: Binding): Step => ({
+    const kernel = (input: Binding, weight: 'weight' | 'weightTexels'): Step => ({
       request: request(choice.constants),
       workgroups,
       quick: quick && { request: request(quick.constants), workgroups: quick.workgroups },
       bindings: [
         ...tabled,
         input,
-        weight,
+        { name: weight, offset: 0, size: 4 * packedElements(spec) },
         { name: 'bias', offset: 0, size: 4 * roundUp(spec.outChannels, 4) },
         { name: expanded ? 'expandedOutput' : 'output', ...part.output },
       ],
     });
-    if (choice.texels === undefined) return [kernel(input, { name: 'weight', ...part.weight })];
-    const inputTexels = { name: 'inputTexels', offset: 0, size: textureBytes(choice.texels.input) } as const;
-    const weightTexels = { name: weightName(part), offset: 0, size: textureBytes(choice.texels.weight) } as const;
-    const write = (shader: 'input-texels' | 'weight-texels', bindings: Step['bindings'], texels: number): Step => ({
-      request: { shader, constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16 },
-      workgroups: plan.workgroupsFor(texels),
-      bindings,
-    });
-    if (!weights.has(weightTexels.name)) {
-      const own = new Tables(alignment);
-      const [params] = describe(own, problem);
-      const step = write(
-        'weight-texels',
-        [params, { name: 'weight', ...part.weight }, weightTexels],
-        choice.texels.weight,
-      );
-      weights.set(weightTexels.name, { step, tables: own.bytes(), texels: choice.texels.weight });
-    }
-    return [
-      write('input-texels', [tabled[0], input, inputTexels], choice.texels.input),
-      kernel(inputTexels, weightTexels),
-    ];
+    if (choice.texels === undefined) return [kernel(input, 'weight')];
+    const inputTexels = { name: 'inputTexels', offset: 0, size: textureBytes(choice.texels) } as const;
+    const write: Step = {
+      request: { shader: 'input-texels', constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16 },
+      workgroups: plan.workgroupsFor(choice.texels),
+      bindings: [tabled[0], input, inputTexels],
+    };
+    return [write, kernel(inputTexels, 'weightTexels')];
   };
   const convert =
     (shader: 'expand-float16' | 'compress-float16', halves: ResourceName, values: ResourceName) =>
@@ -159,13 +136,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     scratch.set('expandedOutput', 4 * plan.outputElements);
   }
   if (plan.texels > 0) scratch.set('inputTexels', textureBytes(plan.texels));
-  return { steps, tables: tables.bytes(), scratch, weights };
-}
-
-/** Parts whose weights are the same texels have the same name for them. */
-function weightName({ problem, weight }: Part): `weightTexels ${string}` {
-  const { groups, inChannels, outChannels } = problem;
-  return `weightTexels ${JSON.stringify([weight, problem.weight, groups, inChannels, outChannels])}`;
+  return { steps, tables: tables.bytes(), scratch };
 }
 
 function gpuKernel(kernel: KernelName | CpuKernelName): KernelName {

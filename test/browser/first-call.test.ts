@@ -26,9 +26,11 @@ async function setUp(kernel: keyof typeof layers) {
   const { channels, kernel: size, stride } = layers[kernel];
   const device = await testDevice({ label: `first call ${made++}` });
   const compiled: string[] = [];
+  const passes: string[] = [];
   const compiling: Promise<unknown>[] = [];
-  const note = ({ compute: { constants } }: GPUComputePipelineDescriptor): void => {
-    if (constants?.['VECTORS'] !== undefined) compiled.push(`${constants['POSITIONS']} × ${constants['VECTORS']}`);
+  const note = ({ label, compute: { constants } }: GPUComputePipelineDescriptor): void => {
+    if (constants?.['VECTORS'] === undefined) passes.push(label ?? '');
+    else compiled.push(`${constants['POSITIONS']} × ${constants['VECTORS']}`);
   };
   const [now, soon] = [device.createComputePipeline.bind(device), device.createComputePipelineAsync.bind(device)];
   device.createComputePipeline = (descriptor) => {
@@ -51,7 +53,7 @@ async function setUp(kernel: keyof typeof layers) {
   layer.loadHost({ weight, bias });
   const wrong = (output: HostTensor): string | undefined =>
     mismatch(output, { input, weight, bias, options: { stride, padding: 1 } }, { lane: 'exact' });
-  return { device, layer, layerPlan, compiled, compiling, wrong };
+  return { device, layer, layerPlan, compiled, passes, compiling, wrong };
 }
 
 const tile = (constants: Readonly<Record<string, number>> | undefined): string =>
@@ -98,6 +100,13 @@ test.for(['phase-registers', 'all-phases-registers'] as const)('%s: forward, cal
   expect(wrong(await call())).toBeUndefined();
   expect(compiled).toEqual([quick, large]);
   expect(workgroups().at(-1)).toBe(layerPlan.parts[0]?.choice.workgroups);
+  layer.destroy();
+});
+
+test('host weights need no pass of their own', async () => {
+  const { layer, layerPlan, passes, wrong } = await setUp('phase-registers');
+  expect(wrong(await layer.forward(layerPlan, input, undefined, undefined))).toBeUndefined();
+  expect(passes).toEqual(['conv-transpose2d input-texels']);
   layer.destroy();
 });
 

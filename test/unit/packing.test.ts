@@ -1,4 +1,4 @@
-// The packed weights: [group][kernel row][kernel column][input channel][output channel], the last padded to whole vec4s.
+// The packed weights: [group][kernel row][kernel column][input channel][output channel], the channels padded to whole fours.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { resolveOptions, weightShape, type Spec } from '../../src/options.ts';
@@ -29,17 +29,18 @@ test('every weight of every layout is where the equation reads it, zeros beside'
     expect(packed.length).toBe(packedElements(spec));
     const [ins, outs] = [spec.inChannels / spec.groups, spec.outChannels / spec.groups];
     const padded = 4 * Math.ceil(outs / 4);
+    const rows = 4 * Math.ceil(ins / 4);
     const [kh, kw] = spec.kernelSize;
     packed.forEach((value, at) => {
-      const [c, q] = [at % padded, Math.floor(at / padded) % ins];
-      const tap = Math.floor(at / padded / ins) % (kh * kw);
-      const group = Math.floor(at / padded / ins / (kh * kw));
+      const [c, q] = [at % padded, Math.floor(at / padded) % rows];
+      const tap = Math.floor(at / padded / rows) % (kh * kw);
+      const group = Math.floor(at / padded / rows / (kh * kw));
       const place = { I: group * ins + q, O: c, H: Math.floor(tap / kw), W: tap % kw };
       const index = Array.from(spec.weightLayout).reduce(
         (sum, axis, dimension) => sum * shape[dimension]! + place[axis as keyof typeof place],
         0,
       );
-      expect(value).toBe(c < outs ? weight[index] : 0);
+      expect(value).toBe(c < outs && q < ins && group < spec.groups ? weight[index] : 0);
     });
   });
   fc.assert(property);

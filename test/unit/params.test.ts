@@ -30,9 +30,9 @@ test('the kernels are found', () => {
   expect(kernels.map(({ shader }) => shader)).toEqual([
     'all_phases_registers.wgsl',
     'direct.wgsl',
+    'input_texels.wgsl',
     'phase_gemm.wgsl',
     'phase_registers.wgsl',
-    'texels.wgsl',
   ]);
 });
 
@@ -51,7 +51,7 @@ test.each(kernels)('$shader: Params and Residue', ({ shader, structs: { Params, 
   expect(Params!.size).toBe(PARAMS_SIZE);
 
   // Texels are written without a look at phases.
-  expect(Residue === undefined).toBe(shader === 'texels.wgsl');
+  expect(Residue === undefined).toBe(shader === 'input_texels.wgsl');
   if (Residue === undefined) return;
   const { spec } = resolveOptions(1, 1, 3, { stride: [2, 3] });
   const [part] = planLayer(spec, [1, 1, 4, 4], undefined, capabilitiesOf(undefined, '')).parts;

@@ -1,12 +1,10 @@
-// Input and weight of phase_registers.wgsl as texels of four values: each lies where one load finds it.
+// Input of phase_registers.wgsl as texels of four values: each lies where one load finds it.
 //
-//   inputs:   texels[n][g][q / 4][row][column] = x[n, g, q … q + 3, row, column], then one texel of zeros
-//   weights:  texels[g][kernel row][kernel column][q][c / 4] = w[g, kernel row, kernel column, q, c … c + 3]
+//   texels[n][g][q / 4][row][column] = x[n, g, q … q + 3, row, column], then one texel of zeros
 //
 // over q rounded up to whole fours; values that there are not are zeros.
 //
 // input     elements n, g, q, row, column apart by the strides in Params
-// weight    [g][kernel row][kernel column][q][c / 4], c padded to whole vec4s
 // texels    4096 make a line
 // One invocation writes one texel.
 
@@ -40,7 +38,6 @@ alias Scalar = f32; // element type of input
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Scalar>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(2) var texels: texture_storage_2d<rgba32float, write>;
 
 override WORKGROUP_SIZE: u32 = 64;
@@ -50,7 +47,7 @@ fn put(at: u32, value: vec4f) {
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn inputs(
+fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) local: u32,
@@ -74,26 +71,4 @@ fn inputs(
   let at = base + min(q, vec4u(params.in_channels - 1)) * params.input_stride.y;
   let x = vec4f(f32(input[at.x]), f32(input[at.y]), f32(input[at.z]), f32(input[at.w]));
   put(index, select(vec4f(), x, q < vec4u(params.in_channels)));
-}
-
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn weights(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) grid: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
-  let vectors = (params.out_channels + 3) / 4;
-  let channels = (params.in_channels + 3) / 4 * 4;
-  let taps = params.weight_group / params.weight_tap;
-  let row = index / vectors;
-  let tap = row / channels;
-  let q = row % channels;
-  let group = tap / taps;
-  if (group >= params.groups) {
-    return;
-  }
-  let at = params.weight_base + group * params.weight_group + tap % taps * params.weight_tap
-    + min(q, params.in_channels - 1) * params.weight_channel;
-  put(index, select(vec4f(), weight[at / 4 + index % vectors], q < params.in_channels));
 }
