@@ -1,5 +1,6 @@
 import { requestDevice, type Device } from 'webgpu-conv-transpose2d';
 import { readChoice } from './view.ts';
+import { withDetail } from './words.ts';
 
 export const DEVICE_CHOICES = ['auto', 'webgpu', 'cpu'] as const;
 export type DeviceChoice = (typeof DEVICE_CHOICES)[number];
@@ -60,7 +61,7 @@ function describe(device: Device, reason = ''): OpenDevice {
     return {
       device,
       name: 'CPU',
-      note: `No hardware GPU can be used here, so the processor computes. ${reason}`.trim(),
+      note: withDetail('No hardware GPU can be used here, so the processor computes.', reason),
       software: false,
     };
   }

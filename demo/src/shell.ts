@@ -33,6 +33,12 @@ export class Shell {
       this.#say('');
       retry?.();
     });
+    onClick('.on-cpu', this.#problem, () => {
+      const params = new URLSearchParams(location.search);
+      params.set('device', 'cpu');
+      history.replaceState(null, '', `?${params.toString()}`);
+      void this.show();
+    });
     onClick('.dismiss', this.#problem, () => {
       this.#say('');
     });
@@ -120,6 +126,8 @@ export class Shell {
     this.#retry = retry;
     find('p', HTMLElement, this.#problem).textContent = text;
     find('.retry', HTMLElement, this.#problem).hidden = retry === undefined;
+    const wantsGpu = new URLSearchParams(location.search).get('device') === 'webgpu';
+    find('.on-cpu', HTMLElement, this.#problem).hidden = retry === undefined || !wantsGpu;
     this.#problem.hidden = text === '';
   }
 

@@ -8,12 +8,16 @@ const CAUSES: Record<string, string> = {
   GPU_ERROR: 'The GPU reported an error.',
 };
 
+/** A sentence that ends with what the library says, for those who know more. */
+export const withDetail = (sentence: string, detail: string): string =>
+  detail === '' ? sentence : `${sentence.replace(/\.$/, '')} (${detail}).`;
+
 /** What went wrong, for someone who has never heard of the library. */
 export function plainWords(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = 'code' in error ? String(error.code) : '';
   const cause = CAUSES[code];
-  return cause ? `${cause} (${error.message})` : error.message;
+  return cause ? withDetail(cause, error.message) : error.message;
 }
 
 export function duration(milliseconds: number): string {

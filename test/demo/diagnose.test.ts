@@ -8,7 +8,7 @@ import { greyOf, shadeOf } from '../../demo/src/diagnose/shades.ts';
 import { DEFAULT_PATTERN } from '../../demo/src/diagnose/state.ts';
 import { drawWeights, type Beginning } from '../../demo/src/diagnose/weights.ts';
 import { expectAccessible, expectFits, expectResponsive, LOOKS, type VisitOptions } from './site.ts';
-import { drawn, figure, page, text, visit } from './visit.ts';
+import { drawn, figure, isShown, page, text, visit } from './visit.ts';
 
 async function open(search: string, options: VisitOptions = {}): Promise<void> {
   await visit(`?view=diagnose${search}`, options);
@@ -228,5 +228,11 @@ test('without WebGPU the CPU computes; asked for a GPU, the page says that there
   await visit('?view=diagnose&device=webgpu', { prepare });
   await page.waitForFunction(() => !document.querySelector<HTMLElement>('#problem')!.hidden);
   expect(await text('#problem p')).toContain('no GPU that it can use');
+  expect(await text('.made-by')).toBe('–');
   expect(await figure('.value.ripple')).toBeCloseTo(400 / 3, 9);
+  await page.click('#problem .on-cpu');
+  await settled();
+  expect(new URL(page.url()).search).toBe('?view=diagnose&device=cpu');
+  expect(await text('.made-by')).toBe('the layer, on the CPU');
+  expect(await isShown('#problem')).toBe(false);
 });

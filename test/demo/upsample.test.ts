@@ -98,7 +98,7 @@ describe.each([
 test('without a hardware GPU the page says so and uses the CPU', async () => {
   await open('');
   expect(await text('#device')).toBe('CPU');
-  expect(await text('#device-note')).toMatch(/^No hardware GPU can be used here, so the processor computes\. ./);
+  expect(await text('#device-note')).toMatch(/^No hardware GPU can be used here, so the processor computes \(.+\)\.$/);
   await expectCloseToReference('bicubic', 3);
 });
 

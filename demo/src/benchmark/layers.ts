@@ -22,7 +22,7 @@ export function titleOf({ from, name }: Layer): string {
 const pair = ([first, second]: readonly [number, number]): string =>
   first === second ? String(first) : `${first} × ${second}`;
 
-/** What a layer does, in a line. */
+/** What a layer does, in a line that breaks between its parts and not within them. */
 export function describeLayer({ input, outChannels, kernelSize, stride, groups, dilation }: Layer): string {
   const [batch, channels, height, width] = input;
   return [
@@ -34,5 +34,6 @@ export function describeLayer({ input, outChannels, kernelSize, stride, groups, 
     dilation.some((each) => each > 1) ? `dilation ${pair(dilation)}` : '',
   ]
     .filter(Boolean)
+    .map((part) => part.replaceAll(' ', '\u00a0'))
     .join(', ');
 }

@@ -97,7 +97,10 @@ class DiagnoseView {
       this.#surface.show(values, shade);
       stage.setAttribute('aria-busy', 'false');
     } catch (error) {
-      if (!signal.aborted) this.#context.problem(error, () => void this.show());
+      if (signal.aborted) return;
+      find('.made-by', HTMLElement, this.#root).textContent = '–';
+      find('.made-note', HTMLElement, this.#root).textContent = '';
+      this.#context.problem(error, () => void this.show());
     }
   }
 
