@@ -4,7 +4,8 @@ import type { Axis } from './geometry.ts';
 import type { Capabilities, Problem } from './plan.ts';
 
 /** Of the GPU's kernels, each a shader of that name. */
-export type KernelName = 'direct' | 'phase-registers' | 'all-phases-registers' | 'phase-gemm' | 'phase-gemm-small';
+export type KernelName =
+  'direct' | 'phase-registers' | 'phase-registers-quick' | 'all-phases-registers' | 'phase-gemm' | 'phase-gemm-small';
 
 /** Of the CPU path. */
 export type CpuKernelName = 'wasm-relaxed-simd' | 'wasm-simd' | 'plain';
@@ -18,8 +19,8 @@ export interface KernelChoice {
   readonly workgroups: number;
   /** Of a kernel that reads texels: how many its input takes. */
   readonly texels?: number;
-  /** A smaller tile of the same kernel, which computes the same sums in the same order and compiles sooner. */
-  readonly quick?: Pick<KernelChoice, 'constants' | 'workgroups'>;
+  /** A smaller tile, which computes the same sums in the same order from the same bindings and compiles sooner. */
+  readonly quick?: Pick<KernelChoice, 'kernel' | 'constants' | 'workgroups'>;
 }
 
 /** Chooses by shape, layout and the kind of adapter. */
@@ -86,13 +87,14 @@ const SOME_WORKGROUPS = 8;
 /** What fits a texture of every device, 4096 in a line. */
 const MOST_TEXELS = 2 ** 24;
 
-/** Compiling a tile, for each of its sums, where it has one run of positions. */
-const COMPILE = 2e6;
+/** Compiling, in the same unit: a shader for all tiles, or for one; and each sum of a tile that has one run of positions. */
+const COMPILE = { all: 200e6, one: 100e6, sum: 2e6 };
+const QUICK_TILE = { positions: 4, vectors: 2 } as const;
 
 type Costed = KernelChoice & {
   readonly cost: number;
-  readonly sums: number;
-  readonly constants: { readonly POSITIONS: number };
+  /** Of compiling it: too much where there are several runs of positions, for each is as much code again. */
+  readonly compile: number;
 };
 
 /**
@@ -103,11 +105,12 @@ function softwareKernel(problem: Problem): KernelChoice {
   const possible = [
     ...PHASE_TILES.map((tile) => phaseRegisters(problem, tile)),
     ...ALL_PHASES_TILES.map((tile) => allPhasesRegisters(problem, tile)),
+    ...[4, 1].map((lanes) => phaseRegistersQuick(problem, lanes)),
   ].filter((choice) => choice !== undefined);
   const best = least(possible, ({ cost }) => cost);
   if (best === undefined) return direct(problem, TOO_LARGE);
-  const tiles = possible.filter(({ kernel, constants }) => kernel === best.kernel && constants.POSITIONS <= 4);
-  const quick = least(tiles, ({ cost, sums }) => cost + COMPILE * sums);
+  const tiles = possible.filter(({ kernel }) => kernel.replace('-quick', '') === best.kernel);
+  const quick = least(tiles, ({ cost, compile }) => cost + compile);
   return quick === undefined || quick === best ? best : { ...best, quick };
 }
 
@@ -136,6 +139,19 @@ export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed | u
     costs: OF_TEXELS,
   });
   return choice && { ...choice, texels, cost: choice.cost + WRITE_TEXEL * texels };
+}
+
+/** The same by a shader of little code, for one tile. */
+export function phaseRegistersQuick(problem: Problem, lanes: number): Costed | undefined {
+  const choice = phaseRegisters(problem, { ...QUICK_TILE, lanes });
+  if (choice === undefined) return undefined;
+  const { WORKGROUP_SIZE, LANES } = choice.constants;
+  return {
+    ...choice,
+    kernel: 'phase-registers-quick',
+    constants: { WORKGROUP_SIZE: WORKGROUP_SIZE!, LANES: LANES! },
+    compile: choice.compile - COMPILE.all + COMPILE.one,
+  };
 }
 
 /** All phases at once: positions × pairs of phase and output channel in registers. Undefined where phases share no inputs. */
@@ -184,7 +200,7 @@ function registers({ batch, groups }: Problem, tile: RegisterTile, work: Registe
     reason: `in registers, ${positions} positions × ${4 * vectors} ${work.what} an invocation`,
     constants: { WORKGROUP_SIZE: workgroup, LANES: lanes, POSITIONS: positions, VECTORS: vectors },
     workgroups,
-    sums,
+    compile: positions > 4 ? Infinity : COMPILE.all + COMPILE.sum * sums,
     cost: workgroup * Math.max(workgroups, SOME_WORKGROUPS) * each,
   };
 }

@@ -86,7 +86,7 @@ export interface Part {
   readonly workgroups: Dispatch['workgroups'];
   /** By `choice.quick`. */
   readonly quick:
-    { readonly constants: KernelChoice['constants']; readonly workgroups: Dispatch['workgroups'] } | undefined;
+    (Pick<KernelChoice, 'kernel' | 'constants'> & { readonly workgroups: Dispatch['workgroups'] }) | undefined;
 }
 
 /** How float16 tensors are read and written: by kernels, or by passes of their own around kernels that know float32 alone. */

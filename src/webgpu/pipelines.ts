@@ -4,6 +4,7 @@ import convertCode from '../../shaders/convert_float16.wgsl?raw';
 import directCode from '../../shaders/direct.wgsl?raw';
 import phaseGemmCode from '../../shaders/phase_gemm.wgsl?raw';
 import phaseRegistersCode from '../../shaders/phase_registers.wgsl?raw';
+import phaseRegistersQuickCode from '../../shaders/phase_registers_quick.wgsl?raw';
 import packCode from '../../shaders/pack_weight.wgsl?raw';
 import inputTexelsCode from '../../shaders/input_texels.wgsl?raw';
 import { ConvTranspose2dError } from '../errors.ts';
@@ -39,6 +40,7 @@ const shaders: Readonly<Record<ShaderName, Omit<Shader, 'name'>>> = {
   'phase-gemm': { code: phaseGemmCode, entryPoint: 'wide', bindings: COMPUTE },
   'phase-gemm-small': { code: phaseGemmCode, entryPoint: 'small', bindings: COMPUTE },
   'phase-registers': { code: phaseRegistersCode, entryPoint: 'main', bindings: REGISTERS },
+  'phase-registers-quick': { code: phaseRegistersQuickCode, entryPoint: 'main', bindings: REGISTERS },
   'all-phases-registers': { code: allPhasesRegistersCode, entryPoint: 'main', bindings: COMPUTE },
   'input-texels': { code: inputTexelsCode, entryPoint: 'main', bindings: TEXELS },
   'pack-weight': { code: packCode, entryPoint: 'main', bindings: PACK },

@@ -80,21 +80,20 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     const { problem, choice, workgroups, quick } = part;
     const tabled = describe(problem);
     const input = { name: expanded ? 'expandedInput' : 'input', ...part.input } as const;
-    const shader = gpuKernel(choice.kernel);
     const store = {
       BEGINS: Number(problem.begins),
       FINISHES: Number(problem.finishes),
       ACTIVATION: ACTIVATIONS.indexOf(spec.activation),
     };
-    const request = (constants: KernelChoice['constants']): PipelineRequest => ({
-      shader,
+    const request = ({ kernel, constants }: Pick<KernelChoice, 'kernel' | 'constants'>): PipelineRequest => ({
+      shader: gpuKernel(kernel),
       constants: { ...constants, ...store },
       float16,
     });
     const kernel = (input: Binding, weight: 'weight' | 'weightTexels'): Step => ({
-      request: request(choice.constants),
+      request: request(choice),
       workgroups,
-      quick: quick && { request: request(quick.constants), workgroups: quick.workgroups },
+      quick: quick && { request: request(quick), workgroups: quick.workgroups },
       bindings: [
         ...tabled,
         input,

@@ -29,8 +29,8 @@ async function setUp(kernel: keyof typeof layers) {
   const passes: string[] = [];
   const compiling: Promise<unknown>[] = [];
   const note = ({ label, compute: { constants } }: GPUComputePipelineDescriptor): void => {
-    if (constants?.['VECTORS'] === undefined) passes.push(label ?? '');
-    else compiled.push(`${constants['POSITIONS']} × ${constants['VECTORS']}`);
+    if (constants?.['LANES'] === undefined) passes.push(label ?? '');
+    else compiled.push(tile(label?.replace('conv-transpose2d ', ''), constants));
   };
   const [now, soon] = [device.createComputePipeline.bind(device), device.createComputePipelineAsync.bind(device)];
   device.createComputePipeline = (descriptor) => {
@@ -56,17 +56,18 @@ async function setUp(kernel: keyof typeof layers) {
   return { device, layer, layerPlan, compiled, passes, compiling, wrong };
 }
 
-const tile = (constants: Readonly<Record<string, number>> | undefined): string =>
-  `${constants?.['POSITIONS']} × ${constants?.['VECTORS']}`;
+const tile = (kernel: string | undefined, constants: Readonly<Record<string, number>> | undefined): string =>
+  `${kernel} ${constants?.['POSITIONS']} × ${constants?.['VECTORS']}`;
 const tiles = ({ parts }: LayerPlan): { quick: string; large: string } => ({
-  quick: tile(parts[0]?.quick?.constants),
-  large: tile(parts[0]?.choice.constants),
+  quick: tile(parts[0]?.quick?.kernel, parts[0]?.quick?.constants),
+  large: tile(parts[0]?.choice.kernel, parts[0]?.choice.constants),
 });
 
 test.for(['phase-registers', 'all-phases-registers'] as const)('%s: forward, call by call', async (kernel) => {
   const { device, layer, layerPlan, compiled, compiling, wrong } = await setUp(kernel);
   const { quick, large } = tiles(layerPlan);
   expect(quick).not.toBe(large);
+  if (kernel === 'phase-registers') expect(layerPlan.parts[0]?.quick?.kernel).toBe('phase-registers-quick');
   const passes: number[] = [];
   const begin = device.createCommandEncoder.bind(device);
   const workgroups = (): number[] => passes.splice(0);

@@ -7,6 +7,7 @@ import {
   direct,
   phaseGemm,
   phaseRegisters,
+  phaseRegistersQuick,
   type KernelChoice,
   type RegisterTile,
 } from '../../src/kernels.ts';
@@ -45,6 +46,8 @@ const kernels: Record<string, (problem: Problem) => KernelChoice> = {
       (problem: Problem): KernelChoice => phaseRegisters(problem, tile)!,
     ]),
   ),
+  'phase-registers-quick': (problem) => phaseRegistersQuick(problem, 4)!,
+  'phase-registers-quick in one lane': (problem) => phaseRegistersQuick(problem, 1)!,
   ...Object.fromEntries(
     allPhasesTiles.map((tile) => [
       `all-phases-registers ${tile.positions} × ${tile.vectors}`,

@@ -25,7 +25,7 @@ const offsetsOf = ({ fields }: StructDefinition): Record<string, number> =>
   Object.fromEntries(Object.entries(fields).map(([name, { offset }]) => [name, offset]));
 
 test('the kernels are found', () => {
-  expect(shaders.length).toBe(12);
+  expect(shaders.length).toBe(13);
   expect(gradients.length).toBe(3);
   expect(kernels.map(({ shader }) => shader)).toEqual([
     'all_phases_registers.wgsl',
@@ -33,6 +33,7 @@ test('the kernels are found', () => {
     'input_texels.wgsl',
     'phase_gemm.wgsl',
     'phase_registers.wgsl',
+    'phase_registers_quick.wgsl',
   ]);
 });
 
