@@ -33,6 +33,8 @@ export default defineConfig(({ command }) => ({
     sourcemap: true,
     rolldownOptions: {
       external: /^@tensorflow\//,
+      // A chunk for each set of entries that need it, so that what is loaded later needs as little as possible of what was first.
+      experimental: { chunkOptimization: false },
       output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
     },
   },

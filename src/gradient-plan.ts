@@ -15,8 +15,8 @@
  */
 import { ConvTranspose2dError } from './errors.ts';
 import { gcd } from './geometry.ts';
-import { weightStrides } from './plan.ts';
 import type { InputExtents, Size, Spec } from './options.ts';
+import { weightStrides } from './weight-strides.ts';
 
 /** One axis of the gradients. */
 interface GradientAxis {

@@ -24,9 +24,13 @@ import {
 import type { ConvTranspose2dOptions, Device, GpuTensor, HostTensor, Pair } from './types.ts';
 import { checkEncoder, checkGpuTensor, checkUsage, emptyTensor, overlap } from './webgpu/buffers.ts';
 import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
-import { cpuGradients } from './cpu/gradients.ts';
+import type { MakeLayer } from './cpu/gradients.ts';
+import { CpuLayer } from './cpu/layer.ts';
+import { loadGradients } from './cpu/load.ts';
+import { orAborted } from './cpu/or-aborted.ts';
 import { GpuGradients, gpuGradients } from './webgpu/gradients.ts';
-import type { GradientShapes, Operands } from './gradient-plan.ts';
+import { planGradients, type Gradients, type GradientShapes, type Operands } from './gradient-plan.ts';
+import { planLayer } from './plan.ts';
 
 /** What the gradients of a call are computed from. */
 export interface BackwardOperands<Tensor> {
@@ -244,10 +248,9 @@ export async function convTranspose2dBackward(
   };
   const float32: Spec = { ...spec, dtype: 'float32' };
   stop.throwIfAborted();
-  const computed =
-    device === 'cpu'
-      ? await cpuGradients(float32, capabilitiesOf('cpu', 'asked for'), shapes.input, shapes.output, operands, stop)
-      : await gpuGradients(device, float32, shapes, operands, stop);
+  const computed = await (device === 'cpu'
+    ? onCpu(float32, shapes, operands, stop)
+    : gpuGradients(device, float32, shapes, operands, stop));
   stop.throwIfAborted();
   const like = (tensor: HostTensor, shape: readonly number[], values: Float32Array): HostTensor => {
     const bytes = values.buffer as ArrayBuffer;
@@ -261,4 +264,19 @@ export async function convTranspose2dBackward(
     gradWeight: like(weight, weight.shape, computed.gradWeight),
     gradBias: like(weight, [spec.outChannels], computed.gradBias),
   };
+}
+
+async function onCpu(
+  spec: Spec,
+  { input, output }: GradientShapes,
+  operands: Operands<Float32Array>,
+  stop: AbortSignal,
+): Promise<Gradients<Float32Array>> {
+  const { cpuGradients } = await orAborted(loadGradients(), stop);
+  const capabilities = capabilitiesOf('cpu', 'asked for');
+  const makeLayer: MakeLayer = (of, inputShape) => ({
+    layer: new CpuLayer(of, capabilities),
+    layerPlan: planLayer(of, inputShape, undefined, capabilities),
+  });
+  return cpuGradients(spec, planGradients(spec, input, output), output, makeLayer, operands, stop);
 }

@@ -3,8 +3,9 @@
  * whole fours by zeros. One vec4 of output channels is a texel of a texture, and so are they all, as they are.
  */
 import type { Spec } from './options.ts';
-import { packedElements, paddedInChannels, paddedOutChannels, weightStrides } from './plan.ts';
+import { packedElements, paddedInChannels, paddedOutChannels } from './plan.ts';
 import { zeros } from './tensors.ts';
+import { weightStrides } from './weight-strides.ts';
 
 /**
  * Calls back with where each row of output channels begins, in the packed order and in the tensor's own: the weights of an input

@@ -74,6 +74,11 @@ export function bytesOf(data: HostData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
+/** Its elements' bit patterns, if they are float16. */
+export function bitsOf(data: HostData): Uint16Array {
+  return new Uint16Array(data.buffer, data.byteOffset, data.length);
+}
+
 /** A tensor over `bytes` in the same form as `like`: the same kind of array, the same use of `dtype`. */
 export function hostTensorLike(like: HostTensor, shape: readonly number[], bytes: ArrayBuffer): HostTensor {
   const count = elementCount(shape);
@@ -144,7 +149,7 @@ export function tensorOf(shape: readonly number[], values: Float32Array, dtype: 
 export function toFloat32Array(tensor: HostTensor): Float32Array {
   const { data } = tensor;
   if (data instanceof Float32Array) return data;
-  const bits = new Uint16Array(data.buffer, data.byteOffset, data.length);
+  const bits = bitsOf(data);
   // A loop: from() with a function takes over twenty times as long.
   const values = zeros(bits.length);
   for (let i = 0; i < bits.length; i++) values[i] = fromFloat16(bits[i]!);
@@ -157,6 +162,6 @@ export function storeFloat32(values: Float32Array, data: HostData): void {
     if (data !== values) data.set(values);
     return;
   }
-  const bits = new Uint16Array(data.buffer, data.byteOffset, data.length);
+  const bits = bitsOf(data);
   for (let i = 0; i < bits.length; i++) bits[i] = toFloat16(values[i] ?? NaN);
 }

@@ -1,9 +1,10 @@
 /** A sample of a call's outputs, computed again on the host: in float64, and compared within the summation bound. */
 import { axisGeometry, type Axis } from './geometry.ts';
 import { checkInputShape, outputExtents, type Spec } from './options.ts';
-import { axisParameters, weightStrides } from './plan.ts';
+import { axisParameters } from './plan.ts';
 import { fromFloat16 } from './tensors.ts';
 import type { HostTensor, StateDict } from './types.ts';
+import { weightStrides } from './weight-strides.ts';
 
 /** Outputs of a call that are computed again. */
 const SAMPLE = 64;

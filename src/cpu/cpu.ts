@@ -1,7 +1,7 @@
 /** The engines that layers share, made on first use and let go after the last layer. */
 import { LocalEngine, type Crew, type Engine } from './engine.ts';
 import { SLICE } from './slices.ts';
-import { wasmVariant, type WasmVariant } from './wasm-module.ts';
+import { wasmVariant, type WasmVariant } from './variant.ts';
 import { ThreadsEngine, WorkerEngine } from './worker-engines.ts';
 
 /** How long engines stay after the last layer, in milliseconds: the next one may come soon. */

@@ -1,7 +1,7 @@
 /** WebAssembly memory with layers' weights and calls' tensors, and the code that runs on it: all of it step by step. */
 import { allocate, zeros } from '../tensors.ts';
+import type { WasmVariant } from './variant.ts';
 import { aligned, ALIGNMENT, WasmHeap } from './wasm-heap.ts';
-import type { WasmVariant } from './wasm-module.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 import { WasmRunner, type WasmAddresses } from './wasm-runner.ts';
 import { inSlices } from './slices.ts';

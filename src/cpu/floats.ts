@@ -1,11 +1,9 @@
 /** Data of either type as float32, a piece at a time. */
-import { fromFloat16, toFloat16, zeros, type HostData } from '../tensors.ts';
+import { bitsOf, fromFloat16, toFloat16, zeros, type HostData } from '../tensors.ts';
 import { inSlices } from './slices.ts';
 
 /** Elements that are converted in one step. */
 const STEP = 2 ** 15;
-
-const bitsOf = ({ buffer, byteOffset, length }: HostData): Uint16Array => new Uint16Array(buffer, byteOffset, length);
 
 /** The values: itself, or expanded. @throws ConvTranspose2dError OUT_OF_MEMORY; the signal's reason */
 export async function floatsOf(data: HostData, stop?: AbortSignal): Promise<Float32Array> {
@@ -27,18 +25,6 @@ export async function storeFloats(values: Float32Array, data: HostData, stop: Ab
     inSteps(bits.length, (at) => (bits[at] = toFloat16(values[at]!))),
     stop,
   );
-}
-
-export function areFinite(data: HostData): boolean {
-  if (data instanceof Float32Array) {
-    // Zero times what is not finite is NaN; a sum is quicker than a test each.
-    let zero = 0;
-    for (let at = 0; at < data.length; at++) zero += 0 * data[at]!;
-    return zero === 0;
-  }
-  const bits = bitsOf(data);
-  for (let at = 0; at < bits.length; at++) if ((bits[at]! & 0x7c00) === 0x7c00) return false;
-  return true;
 }
 
 function* inSteps(count: number, convert: (at: number) => void): Generator<void, void> {

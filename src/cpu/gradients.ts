@@ -1,37 +1,32 @@
 /** The gradients on the CPU: each a transposed convolution on the layer's own engines. */
-import { CpuLayer } from './layer.ts';
-import { inSlices } from './slices.ts';
-import type { InputExtents, Size, Spec } from '../options.ts';
-import { planLayer, type Capabilities } from '../plan.ts';
+import { pickedElements, type GradientPlan, type Gradients, type Operands, type Pick } from '../gradient-plan.ts';
+import type { Size, Spec } from '../options.ts';
+import type { LayerPlan } from '../plan.ts';
 import { zeros } from '../tensors.ts';
-import {
-  pickedElements,
-  planGradients,
-  type GradientPlan,
-  type Gradients,
-  type Operands,
-  type Pick,
-} from '../gradient-plan.ts';
+import type { CpuLayer } from './layer.ts';
+import { inSlices } from './slices.ts';
 
 /** Elements that are picked between two turns of the event loop, about. */
 const STEP = 2 ** 17;
 /** Elements of the operand of one product of the weight's gradient. */
 const PRODUCT = 2 ** 19;
 
+/** Makes a layer, and plans its calls with inputs of a shape. */
+export type MakeLayer = (spec: Spec, inputShape: readonly number[]) => { layer: CpuLayer; layerPlan: LayerPlan };
+
 /** Computes the gradients of float32 operands. @throws ConvTranspose2dError OUT_OF_MEMORY; the signal's reason */
 export async function cpuGradients(
   spec: Spec,
-  capabilities: Capabilities,
-  input: InputExtents,
+  plan: GradientPlan,
   output: Size,
+  makeLayer: MakeLayer,
   operands: Operands<Float32Array>,
   stop: AbortSignal,
 ): Promise<Gradients<Float32Array>> {
-  const plan = planGradients(spec, input, output);
   const gradOutput = await masked(operands, stop);
   return {
-    gradInput: await inputGradient(plan, capabilities, gradOutput, operands.weight, stop),
-    gradWeight: await weightGradient(spec, plan, capabilities, gradOutput, operands.input, stop),
+    gradInput: await inputGradient(plan, makeLayer, gradOutput, operands.weight, stop),
+    gradWeight: await weightGradient(spec, plan, makeLayer, gradOutput, operands.input, stop),
     gradBias: await biasGradient(spec, plan, output, gradOutput, stop),
   };
 }
@@ -55,7 +50,7 @@ async function masked({ gradOutput, mask }: Operands<Float32Array>, stop: AbortS
 
 async function inputGradient(
   plan: GradientPlan,
-  capabilities: Capabilities,
+  makeLayer: MakeLayer,
   gradOutput: Float32Array,
   weight: Float32Array,
   stop: AbortSignal,
@@ -65,11 +60,10 @@ async function inputGradient(
   const turned = zeros(pickedElements(plan.weight));
   await inSlices(picking(plan.wide, gradOutput, wide, spec.layout === 'NHWC'), stop);
   await inSlices(picking(plan.weight, weight, turned, false), stop);
-  const layer = new CpuLayer(spec, capabilities);
+  const { layer, layerPlan } = makeLayer(spec, wideShape);
   try {
     const shape = [spec.inChannels, spec.outChannels / spec.groups, ...spec.kernelSize];
     layer.loadHost({ weight: { shape, data: turned } });
-    const layerPlan = planLayer(spec, wideShape, undefined, layer.capabilities);
     const { data } = await layer.forward(layerPlan, { shape: wideShape, data: wide }, undefined, stop);
     return data as Float32Array;
   } finally {
@@ -120,7 +114,7 @@ function* picking(pick: Pick, source: Float32Array, result: Float32Array, channe
 async function weightGradient(
   { inChannels, outChannels, groups, kernelSize }: Spec,
   plan: GradientPlan,
-  capabilities: Capabilities,
+  makeLayer: MakeLayer,
   gradOutput: Float32Array,
   input: Float32Array,
   stop: AbortSignal,
@@ -140,9 +134,8 @@ async function weightGradient(
   const left = new Float32Array(groups * each * ins);
   const right = new Float32Array(groups * each * columns);
   const shape = [1, groups * each, 1, columns];
-  const layer = new CpuLayer(product, capabilities);
+  const { layer, layerPlan } = makeLayer(product, shape);
   try {
-    const layerPlan = planLayer(product, shape, undefined, layer.capabilities);
     for (let from = 0; from < total; from += each) {
       const count = Math.min(each, total - from);
       if (count < each) [left, right].forEach((operand) => operand.fill(0));

@@ -2,8 +2,8 @@
 import type { ConvTranspose2dErrorCode } from '../errors.ts';
 import type { Board } from './board.ts';
 import type { Task, WasmData } from './engine.ts';
+import type { WasmVariant } from './variant.ts';
 import type { WasmBinary } from './wasm-binary.ts';
-import type { WasmVariant } from './wasm-module.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 import type { WasmAddresses } from './wasm-runner.ts';
 

@@ -1,9 +1,9 @@
 /** A layer's parameters, packed for whoever computes with them. */
 import type { Spec } from '../options.ts';
-import type { StateDict } from '../types.ts';
 import type { Engine } from './engine.ts';
-import { areFinite, floatsOf } from './floats.ts';
+import { floatsOf } from './floats.ts';
 import { inSlices } from './slices.ts';
+import type { LoadedState } from './state.ts';
 import { packForWasm } from './wasm-pack.ts';
 
 /** For `runPlain`: as they were given, in float32. */
@@ -14,22 +14,16 @@ export interface PlainParameters {
 
 /** One state of a layer: packed once for each engine that needs it, and kept there until nobody uses it any more. */
 export class Parameters {
+  readonly state: LoadedState;
   readonly #spec: Spec;
-  readonly #state: StateDict;
   readonly #loaded = new Map<Engine, Promise<number>>();
   #plain: Promise<PlainParameters> | undefined;
-  #finite: boolean | undefined;
   /** The layer, and its calls under way. */
   #users = 1;
 
-  constructor(spec: Spec, state: StateDict) {
+  constructor(spec: Spec, state: LoadedState) {
     this.#spec = spec;
-    this.#state = state;
-  }
-
-  /** Whether all weights are finite; only the plain path computes with others as it should. */
-  get finite(): boolean {
-    return (this.#finite ??= areFinite(this.#state.weight.data));
+    this.state = state;
   }
 
   /**
@@ -76,7 +70,7 @@ export class Parameters {
   }
 
   async #expand(): Promise<PlainParameters> {
-    const { weight, bias } = this.#state;
+    const { weight, bias } = this.state;
     return {
       weight: await floatsOf(weight.data),
       bias: bias === undefined ? new Float32Array(this.#spec.outChannels) : await floatsOf(bias.data),

@@ -1,7 +1,8 @@
 /** The CPU path in plain TypeScript: for engines without WebAssembly SIMD. */
 import type { Axis } from '../geometry.ts';
-import { weightStrides, type Problem } from '../plan.ts';
+import type { Problem } from '../plan.ts';
 import type { Spec } from '../options.ts';
+import { weightStrides } from '../weight-strides.ts';
 
 /** 0.7978845608 = √(2/π) */
 const activations: Record<Spec['activation'], (v: number, slope: number) => number> = {

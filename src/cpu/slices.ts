@@ -21,21 +21,6 @@ export async function inSlices<T>(work: Generator<void, T>, stop?: AbortSignal):
   }
 }
 
-/**
- * Waits for work that is done elsewhere.
- * @throws the signal's reason, at once when it is aborted
- */
-export async function orAborted<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
-  const aborted = new Promise<void>((resolve) => {
-    stop.addEventListener('abort', () => {
-      resolve();
-    });
-  });
-  await Promise.race([work, aborted]);
-  stop.throwIfAborted();
-  return work;
-}
-
 /** Resolves after the event loop has had a turn. A message, since timers are throttled to 4 ms. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {

@@ -1,7 +1,7 @@
-/** The compiled AssemblyScript of assembly/: which of its two modules an engine takes, and what they export. */
-import { relaxedSimd, simd, type WasmBinary } from './wasm-binary.ts';
-
-export type WasmVariant = 'simd' | 'relaxed-simd';
+/** The compiled AssemblyScript of assembly/, and what it exports. */
+import type { WasmVariant } from './variant.ts';
+import { relaxedSimd, simd } from './wasm-binary.ts';
+import { fromText } from './wasm-text.ts';
 
 /** What is described in assembly/; all arguments but `negativeSlope` are integers, addresses and strides in bytes. */
 export interface WasmExports {
@@ -82,28 +82,6 @@ export type RowKernel = (
   resultStride: number,
 ) => void;
 
-const bytes = ({ hex }: WasmBinary): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from({ length: hex.length / 2 }, (_, at) => parseInt(hex.slice(2 * at, 2 * at + 2), 16));
-
-/** The least there is to compile: a header and no sections. */
-const EMPTY = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
-
-/** Whether there is WebAssembly, and the page's Content-Security-Policy lets it compile, which validation does not ask. */
-function compiles(): boolean {
-  try {
-    return new WebAssembly.Module(EMPTY) instanceof WebAssembly.Module;
-  } catch {
-    return false;
-  }
-}
-
-/** The best module that this engine takes; undefined without SIMD. */
-export function wasmVariant(): WasmVariant | undefined {
-  if (!compiles()) return undefined;
-  if (WebAssembly.validate(bytes(relaxedSimd))) return 'relaxed-simd';
-  return WebAssembly.validate(bytes(simd)) ? 'simd' : undefined;
-}
-
 const modules = new Map<string, WebAssembly.Module>();
 
 /** The module, for a memory that is shared or not: nothing but a flag of its import differs. */
@@ -111,9 +89,9 @@ function compiled(variant: WasmVariant, shared: boolean): WebAssembly.Module {
   const key = `${variant} ${shared}`;
   let module = modules.get(key);
   if (module === undefined) {
-    const binary = variant === 'simd' ? simd : relaxedSimd;
-    const code = bytes(binary);
-    if (shared) code[binary.memoryFlags] = 3;
+    const { text, memoryFlags } = variant === 'simd' ? simd : relaxedSimd;
+    const code = fromText(text);
+    if (shared) code[memoryFlags] = 3;
     module = new WebAssembly.Module(code);
     modules.set(key, module);
   }

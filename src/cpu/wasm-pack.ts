@@ -1,8 +1,8 @@
 /** Weights as the WebAssembly module reads them. */
 import type { Spec } from '../options.ts';
-import { weightStrides } from '../plan.ts';
 import { zeros } from '../tensors.ts';
 import { packedSize } from './wasm-plan.ts';
+import { weightStrides } from '../weight-strides.ts';
 
 /** Elements after which the packing gives its caller a turn. */
 const STEP = 2 ** 15;

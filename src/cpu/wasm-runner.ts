@@ -1,6 +1,7 @@
 /** Runs the jobs of a plan on the WebAssembly module, synchronously, in whatever thread it is called. */
 import type { Activation } from '../types.ts';
-import { instantiate, type RowKernel, type WasmExports, type WasmVariant } from './wasm-module.ts';
+import type { WasmVariant } from './variant.ts';
+import { instantiate, type RowKernel, type WasmExports } from './wasm-module.ts';
 import type { PlanAxis, WasmPlan } from './wasm-plan.ts';
 
 /** Byte addresses in the module's memory. */

@@ -2,10 +2,11 @@
 import { close, newBoard, stopAll, takePartAndFinish } from './board.ts';
 import { CHUNK, newData, LocalEngine, type CallMemory, type Engine, type Task, type WasmData } from './engine.ts';
 import { Help } from './help.ts';
-import { inSlices, orAborted } from './slices.ts';
+import { orAborted } from './or-aborted.ts';
+import { inSlices } from './slices.ts';
 import { Thread } from './thread.ts';
+import type { WasmVariant } from './variant.ts';
 import { relaxedSimd, simd } from './wasm-binary.ts';
-import type { WasmVariant } from './wasm-module.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 
 const binaries = { simd, relaxedSimd };

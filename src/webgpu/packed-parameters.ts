@@ -9,10 +9,10 @@ import {
   paddedOutChannels,
   roundUp,
   TEXELS_IN_LINE,
-  weightStrides,
 } from '../plan.ts';
 import { bytesOf, toFloat32Array, zeros } from '../tensors.ts';
 import type { HostTensor, StateDict } from '../types.ts';
+import { weightStrides } from '../weight-strides.ts';
 import { bufferFrom, makeTexels } from './buffers.ts';
 import { bindGroup, pipelineNow, pipelineSoon, type PipelineRequest } from './pipelines.ts';
 import { makeBuffer, type Made } from './scopes.ts';

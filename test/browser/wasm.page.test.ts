@@ -2,8 +2,8 @@
 // layers have many, jobs in any order on two working memories, either module, either kind of memory, a heap with holes.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { areFinite } from '../../src/cpu/floats.ts';
-import { wasmVariant, type WasmVariant } from '../../src/cpu/wasm-module.ts';
+import { areFinite } from '../../src/cpu/state.ts';
+import { wasmVariant, type WasmVariant } from '../../src/cpu/variant.ts';
 import { packForWasm } from '../../src/cpu/wasm-pack.ts';
 import { planWasm, rowBlocks, type WasmCuts, type WasmPlan } from '../../src/cpu/wasm-plan.ts';
 import { WasmRunner } from '../../src/cpu/wasm-runner.ts';

@@ -1,7 +1,7 @@
 /** The WebAssembly of the CPU path by itself: what its engines do, step by step and synchronously, for tests to come between. */
 import { aligned, ALIGNMENT, WasmHeap } from '../../src/cpu/wasm-heap.ts';
 import type { WasmData } from '../../src/cpu/engine.ts';
-import type { WasmVariant } from '../../src/cpu/wasm-module.ts';
+import type { WasmVariant } from '../../src/cpu/variant.ts';
 import type { WasmPlan } from '../../src/cpu/wasm-plan.ts';
 import { WasmRunner, type WasmAddresses, type WasmJobs } from '../../src/cpu/wasm-runner.ts';
 

@@ -1,0 +1,18 @@
+/**
+ * Waits for work that is done elsewhere.
+ * @throws the signal's reason, at once when it is aborted
+ */
+export async function orAborted<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
+  let hear = (): void => undefined;
+  const aborted = new Promise<void>((resolve) => {
+    hear = resolve;
+  });
+  stop.addEventListener('abort', hear);
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    stop.removeEventListener('abort', hear);
+  }
+  stop.throwIfAborted();
+  return work;
+}
