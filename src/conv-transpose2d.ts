@@ -181,8 +181,9 @@ export class ConvTranspose2d {
   }
 
   /**
-   * Makes the device, pipelines and packed weights ahead of the first call; compiles without blocking.
-   * @throws ConvTranspose2dError
+   * Makes the device, pipelines and packed weights ahead of the first call; compiles without blocking. Resolves to `plan`'s answer.
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST, GPU_ERROR, DESTROYED; the signal's
+   * reason when aborted
    */
   async prepare(inputShape: readonly number[], call?: Call): Promise<Plan> {
     this.#checkAlive();
@@ -197,7 +198,8 @@ export class ConvTranspose2d {
    * likewise, of the shape that `outputShape` gives. The result comes in the form of the input: Float32Array, Float16Array, or
    * Uint16Array with float16 bits; with `call.output` it is written there. On an emulated GPU, what was neither prepared nor is
    * verified runs on what compiles fastest first.
-   * @throws ConvTranspose2dError; the signal's reason when aborted
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST, GPU_ERROR, DESTROYED; the signal's
+   * reason when aborted
    */
   async forward(input: HostTensor, call?: Call): Promise<HostTensor> {
     this.#checkAlive();

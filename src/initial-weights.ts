@@ -39,9 +39,9 @@ function triangle(kernel: number): Float32Array {
 }
 
 /**
- * The weight, (channels, channels / groups, height, width), of bilinear upsampling, as FCN and Caffe's `BilinearFiller` use it: with kernel 2s − s mod 2, stride s
- * and padding ⌈(s − 1)/2⌉ the layer interpolates. Depthwise (groups = channels) unless told; with fewer groups the
- * kernel lies on each group's diagonal.
+ * The weight, (channels, channels / groups, height, width), of bilinear upsampling, as FCN and Caffe's `BilinearFiller` use
+ * it: with kernel 2s − s mod 2, stride s and padding ⌈(s − 1)/2⌉ the layer interpolates. Depthwise (groups = channels) unless
+ * told; with fewer groups the kernel lies on each group's diagonal.
  * @throws ConvTranspose2dError INVALID_ARGUMENT
  */
 export function bilinearWeight(
@@ -67,8 +67,9 @@ export function bilinearWeight(
 }
 
 /**
- * The weight, (inChannels, outChannels / groups, height, width), that starts a layer without checkerboard artefacts: all phases of an output position begin alike, as
- * nearest-neighbour upsampling of one small random kernel. A tap belongs to the phase (k mod stride).
+ * The weight, (inChannels, outChannels / groups, height, width), that starts a layer without checkerboard artefacts: all
+ * phases of an output position begin alike, as nearest-neighbour upsampling of one small random kernel. A tap belongs to the
+ * phase (k mod stride).
  * Source: Aitken et al., "Checkerboard artifact free sub-pixel convolution" (2017), for sub-pixel convolution; here the
  * same for a transposed convolution.
  * @throws ConvTranspose2dError INVALID_ARGUMENT

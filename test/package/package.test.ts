@@ -60,6 +60,8 @@ const published = [
   /^dist\/types\/([\w-]+\/)*[\w-]+\.d\.ts$/,
   /^shaders\/\w+\.wgsl$/,
   /^docs\/[\w-]+\.md$/,
+  // The pages lead to them.
+  /^examples\/([\w-]+\/)*[\w.-]+\.(ts|mjs|html|md)$/,
 ];
 
 test('it holds what users need and nothing else', () => {
