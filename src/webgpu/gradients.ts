@@ -13,7 +13,7 @@ import { GpuLayer } from './layer.ts';
 import { bindGroup, pipelineNow, pipelineSoon, type Bindings, type PipelineRequest } from './pipelines.ts';
 import { madeOf, prepareGradients, type PreparedGradients, type TableName } from './prepared-gradients.ts';
 import { Retired } from './retired.ts';
-import { inScopes, lossOf, watch } from './scopes.ts';
+import { inCallersScopes, inScopes, lossOf, watch, type Made } from './scopes.ts';
 
 const PICK: Bindings = ['uniform', 'read-only-storage', 'read-only-storage', 'read-only-storage', 'storage'];
 const PICK_TEXELS: Bindings = ['uniform', 'read-only-storage', 'read-only-storage', 'read-only-storage', 'texels'];
@@ -63,8 +63,8 @@ export class GpuGradients {
         const prepared = this.#preparedFor(input, output);
         return { layer: this.#layerOf(prepared), prepared };
       },
-      (gone) => {
-        for (const [key, { wide }] of this.#prepared) if (gone.has(wide.buffer)) this.#prepared.delete(key);
+      (made) => {
+        this.#forget(made);
       },
     );
     const requests = [wideElements(this.#spec), weightPacked, quads, weightGradient(prepared), totals, biases];
@@ -74,8 +74,28 @@ export class GpuGradients {
     if (![...this.#prepared.values()].includes(prepared)) layer.release(prepared.layerPlan);
   }
 
-  /** Records the gradients of tensors that are on the device, into tensors that are. */
+  /** Records the gradients of tensors that are on the device, into tensors that are; their errors are the caller's. */
   encode(
+    encoder: GPUCommandEncoder,
+    input: InputExtents,
+    output: Size,
+    operands: Operands<Required<GpuTensor>>,
+    results: Gradients<Required<GpuTensor> | null>,
+  ): void {
+    this.#retired.named = true;
+    inCallersScopes(
+      this.device,
+      () => {
+        this.#record(encoder, input, output, operands, results);
+      },
+      (made) => {
+        for (const one of made) this.#retired.add(one);
+        this.#forget(made);
+      },
+    );
+  }
+
+  #record(
     encoder: GPUCommandEncoder,
     input: InputExtents,
     output: Size,
@@ -90,7 +110,6 @@ export class GpuGradients {
       return;
     }
     const prepared = this.#preparedFor(input, output);
-    this.#retired.named = true;
     const layer = this.#layerOf(prepared);
     const { plan, layerPlan, wide } = prepared;
     const gradOutput = bindingOf(operands.gradOutput);
@@ -155,6 +174,12 @@ export class GpuGradients {
     for (const prepared of this.#prepared.values()) for (const one of madeOf(prepared)) one.destroy();
     this.#prepared.clear();
     this.#retired.destroy();
+  }
+
+  /** Forgets the shapes of which something is gone. */
+  #forget(gone: ReadonlySet<Made>): void {
+    for (const [key, prepared] of this.#prepared)
+      if (madeOf(prepared).some((one) => gone.has(one))) this.#prepared.delete(key);
   }
 
   #preparedFor(input: InputExtents, output: Size): PreparedGradients {

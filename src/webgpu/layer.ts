@@ -9,7 +9,7 @@ import { bindingOf, bufferFrom, checkFits, readAll, readStaging, stage, tensorBy
 import { PackedParameters } from './packed-parameters.ts';
 import { PreparedPlans } from './prepared.ts';
 import { Retired } from './retired.ts';
-import { inScopes, lossOf, makeBuffer, watch, type Made } from './scopes.ts';
+import { inCallersScopes, inScopes, lossOf, makeBuffer, watch, type Made } from './scopes.ts';
 
 export class GpuLayer {
   readonly device: GPUDevice;
@@ -33,7 +33,9 @@ export class GpuLayer {
     this.capabilities = capabilities;
     this.#spec = spec;
     watch(device);
-    this.#parameters = new PackedParameters(device, spec, capabilities.software);
+    this.#parameters = new PackedParameters(device, spec, capabilities.software, () => {
+      this.#forget(new Set());
+    });
     this.#prepared = new PreparedPlans(device, spec, this.#parameters, this.#retired);
     checkFits(device, 'the packed weight', 4 * packedElements(spec));
   }
@@ -52,15 +54,9 @@ export class GpuLayer {
     this.#retired.destroy();
     this.#host = undefined;
     this.#unpacked = undefined;
-    const packing = inScopes(
-      this.device,
-      () => {
-        this.#parameters.pack(bindingOf(weight), bias && bindingOf(bias));
-      },
-      (made) => {
-        this.#forget(made);
-      },
-    );
+    const packing = this.#withRoom(() => {
+      this.#parameters.pack(bindingOf(weight), bias && bindingOf(bias));
+    });
     this.#packing = packing;
     this.#refused = undefined;
     packing.catch((error: unknown) => {
@@ -125,10 +121,10 @@ export class GpuLayer {
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
   ): void {
-    this.#check();
-    this.#packHost();
-    this.#retired.named = true;
-    this.#prepared.encode(encoder, layerPlan, input, output, false);
+    this.#inCallersScopes(layerPlan, () => {
+      this.#packHost();
+      this.#prepared.encode(encoder, layerPlan, input, output, false);
+    });
   }
 
   /** Lets go of what a plan was prepared to. */
@@ -180,27 +176,41 @@ export class GpuLayer {
   }
 
   /** Runs a segment; what it prepared or packed does not outlive its failure, so that the next call starts anew. */
-  #attempt<T>(layerPlan: LayerPlan, segment: () => T): Promise<T> {
-    return inScopes(
-      this.device,
-      () => {
-        this.#check();
-        return segment();
-      },
-      (made) => {
-        this.release(layerPlan);
-        this.#forget(made);
-      },
-    );
+  async #attempt<T>(layerPlan: LayerPlan, segment: () => T): Promise<T> {
+    this.#check();
+    return this.#withRoom(segment, () => {
+      this.release(layerPlan);
+    });
+  }
+
+  /** Runs a segment that needs room for the parameters. */
+  async #withRoom<T>(segment: () => T, onFailure?: () => void): Promise<T> {
+    const { room } = this.#parameters;
+    const result = inScopes(this.device, segment, (made) => {
+      onFailure?.();
+      this.#forget(made);
+    });
+    result.catch(() => undefined);
+    // What is wrong without room is no error of its own.
+    await room;
+    return result;
+  }
+
+  /** Runs a segment that records into a caller's encoder; what it made is likewise forgotten if it is not valid. */
+  #inCallersScopes<T>(layerPlan: LayerPlan, segment: () => T): T {
+    this.#check();
+    this.#retired.named = true;
+    return inCallersScopes(this.device, segment, (made) => {
+      for (const one of made) this.#retired.add(one);
+      this.release(layerPlan);
+      this.#forget(made);
+    });
   }
 
   /** Forgets what a segment that failed has made, and what it may have left unpacked. */
   #forget(made: ReadonlySet<Made>): void {
     this.#prepared.forget(made);
-    if (this.#parameters.forget(made) && this.#packing !== undefined) {
-      const message = 'the weights were lost with an earlier call or load that failed: load them again';
-      this.#refused ??= new ConvTranspose2dError('GPU_ERROR', message);
-    }
+    this.#parameters.forget(made);
     this.#unpacked = this.#host;
   }
 
@@ -216,8 +226,10 @@ export class GpuLayer {
    * and finds the plan's texels there.
    */
   packedWeight(layerPlan: LayerPlan): GPUBuffer {
-    this.#prepared.make(layerPlan, false);
-    return this.#parameters.packed.weight;
+    return this.#inCallersScopes(layerPlan, () => {
+      this.#prepared.make(layerPlan, false);
+      return this.#parameters.packed.weight;
+    });
   }
 
   /** Records what follows from new packed weights. */

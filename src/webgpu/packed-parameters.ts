@@ -15,7 +15,7 @@ import type { HostTensor, StateDict } from '../types.ts';
 import { weightStrides } from '../weight-strides.ts';
 import { bufferFrom, makeTexels } from './buffers.ts';
 import { bindGroup, pipelineNow, pipelineSoon, type PipelineRequest } from './pipelines.ts';
-import { makeBuffer, type Made } from './scopes.ts';
+import { destroySoon, inScopes, makeBuffer, type Made } from './scopes.ts';
 import type { ResourceName } from './steps.ts';
 
 interface Packed {
@@ -29,25 +29,47 @@ export class PackedParameters {
   /** Whether the host packs its own tensors: a GPU emulated there would compile a pass for longer. */
   readonly #onHost: boolean;
   #packed: Packed | undefined;
+  #room: Promise<void> = Promise.resolve();
   #texels: GPUTexture | undefined;
+  /** Told that there was no room. */
+  readonly #onLost: () => void;
 
-  constructor(device: GPUDevice, spec: Spec, onHost: boolean) {
+  constructor(device: GPUDevice, spec: Spec, onHost: boolean, onLost: () => void) {
     this.#device = device;
     this.#spec = spec;
     this.#onHost = onHost;
+    this.#onLost = onLost;
   }
 
-  /** Made when they are first packed or read, within the call's error scopes. */
-  get packed(): Packed {
+  /** Room for them, made when they are first packed or read. Rejects as it finds none. */
+  get room(): Promise<void> {
     const buffer = (name: string, elements: number): GPUBuffer => {
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
       return makeBuffer(this.#device, { label: `conv-transpose2d packed ${name}`, size: 4 * elements, usage });
     };
-    this.#packed ??= {
-      weight: buffer('weight', packedElements(this.#spec)),
-      bias: buffer('bias', roundUp(this.#spec.outChannels, 4)),
-    };
-    return this.#packed;
+    // In scopes of its own: a call or a load that fails does not take along what others have packed.
+    if (this.#packed === undefined) {
+      this.#room = inScopes(
+        this.#device,
+        () => {
+          this.#packed = {
+            weight: buffer('weight', packedElements(this.#spec)),
+            bias: buffer('bias', roundUp(this.#spec.outChannels, 4)),
+          };
+        },
+        () => {
+          this.#packed = undefined;
+          this.#onLost();
+        },
+      );
+      this.#room.catch(() => undefined);
+    }
+    return this.#room;
+  }
+
+  get packed(): Packed {
+    void this.room;
+    return this.#packed!;
   }
 
   /** All that a step may name. */
@@ -83,8 +105,7 @@ export class PackedParameters {
       bufferFrom(device, 'conv-transpose2d parameters', GPUBufferUsage.STORAGE, bytesOf(data));
     const from = { weight: upload(weight), bias: bias && upload(bias) };
     this.pack({ buffer: from.weight }, from.bias && { buffer: from.bias });
-    from.weight.destroy();
-    from.bias?.destroy();
+    destroySoon(Object.values(from).filter((buffer) => buffer !== undefined));
   }
 
   /** Permutes the parameters into their packed buffers. A bias is a weight of one input channel and a 1×1 kernel. */
@@ -107,9 +128,7 @@ export class PackedParameters {
     }
     this.encodeTexels(encoder);
     device.queue.submit([encoder.finish()]);
-    uniforms.forEach((uniform) => {
-      uniform.destroy();
-    });
+    destroySoon(uniforms);
   }
 
   #encodePack(encoder: GPUCommandEncoder, source: GPUBufferBinding, target: GPUBuffer, params: number[]): GPUBuffer {
@@ -147,12 +166,9 @@ export class PackedParameters {
     encoder.copyBufferToTexture(source, { texture }, [texture.width, texture.height]);
   }
 
-  /** Forgets what is gone; true if that is the packed parameters. */
-  forget(gone: ReadonlySet<Made>): boolean {
+  /** Forgets what is gone. */
+  forget(gone: ReadonlySet<Made>): void {
     if (this.#texels !== undefined && gone.has(this.#texels)) this.#texels = undefined;
-    if (this.#packed === undefined || !gone.has(this.#packed.weight)) return false;
-    this.#packed = undefined;
-    return true;
   }
 
   destroy(): void {

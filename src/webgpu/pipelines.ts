@@ -9,7 +9,7 @@ import packCode from '../../shaders/pack_weight.wgsl?raw';
 import inputTexelsCode from '../../shaders/input_texels.wgsl?raw';
 import { ConvTranspose2dError } from '../errors.ts';
 import type { KernelName } from '../kernels.ts';
-import { lossBehind, lossOf } from './scopes.ts';
+import { compiled, lossBehind, lossOf } from './scopes.ts';
 
 /** The bindings of a shader, in order. */
 export type Bindings = readonly (GPUBufferBindingType | 'texture' | 'texels')[];
@@ -162,14 +162,18 @@ const keyOf = ({ shader, constants, float16 }: PipelineRequest): string =>
 export const isCompiled = (device: GPUDevice, request: PipelineRequest): boolean =>
   cacheOf(device).pipelines.has(keyOf(request));
 
-/** The pipeline, compiled now if it must be. */
+/** The pipeline, compiled now if it must be; not kept if the segment that has it compiled fails. */
 export function pipelineNow(device: GPUDevice, request: PipelineRequest): GPUComputePipeline {
   const { pipelines } = cacheOf(device);
   const key = keyOf(request);
   let pipeline = pipelines.get(key);
   if (pipeline === undefined) {
-    pipeline = device.createComputePipeline(describe(device, request));
-    pipelines.set(key, pipeline);
+    const made = device.createComputePipeline(describe(device, request));
+    pipelines.set(key, made);
+    compiled(made, () => {
+      if (pipelines.get(key) === made) pipelines.delete(key);
+    });
+    pipeline = made;
   }
   return pipeline;
 }

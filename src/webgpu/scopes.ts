@@ -38,22 +38,59 @@ export async function lossBehind(
   return lossOf(device);
 }
 
-/** What the segment under way has made. Segments are synchronous, so that there is one at most. */
-let making: Made[] | undefined;
 export type Made = GPUBuffer | GPUTexture;
+
+/** What a segment makes. */
+interface Making {
+  readonly made: Made[];
+  /** What it compiles, and how caches forget that. */
+  readonly compiled: { pipeline: GPUPipelineBase; forget: () => void }[];
+  /** What is needed until it has been submitted. */
+  readonly brief: GPUBuffer[];
+}
+
+/** Of the segment under way. Segments are synchronous: there is one at most, and those within it. */
+let making: Making | undefined;
 
 /** Makes a buffer, which does not outlive the failure of the segment that makes it. */
 export function makeBuffer(device: GPUDevice, descriptor: GPUBufferDescriptor): GPUBuffer {
-  const buffer = device.createBuffer(descriptor);
-  making?.push(buffer);
+  // COPY_DST: whether it is valid is asked by a copy of nothing.
+  const buffer = device.createBuffer({ ...descriptor, usage: descriptor.usage | GPUBufferUsage.COPY_DST });
+  making?.made.push(buffer);
   return buffer;
 }
 
 /** Makes a texture, likewise. */
 export function makeTexture(device: GPUDevice, descriptor: GPUTextureDescriptor): GPUTexture {
   const texture = device.createTexture(descriptor);
-  making?.push(texture);
+  making?.made.push(texture);
   return texture;
+}
+
+/** Tells the segment under way of a pipeline, which a cache forgets if that fails. */
+export function compiled(pipeline: GPUPipelineBase, forget: () => void): void {
+  making?.compiled.push({ pipeline, forget });
+}
+
+/** Destroys buffers that are submitted, once the segment under way has ended. */
+export function destroySoon(buffers: readonly GPUBuffer[]): void {
+  if (making === undefined) destroyAll(buffers);
+  else making.brief.push(...buffers);
+}
+
+function destroyAll(made: readonly Made[]): void {
+  for (const one of made) one.destroy();
+}
+
+/** Runs a segment and notes what it makes. */
+function noting<T>(noted: Making, segment: () => T): T {
+  const outer = making;
+  making = noted;
+  try {
+    return segment();
+  } finally {
+    making = outer;
+  }
 }
 
 /**
@@ -65,45 +102,95 @@ export async function inScopes<T>(
   segment: () => T,
   forget?: (made: ReadonlySet<Made>) => void,
 ): Promise<T> {
-  const made: Made[] = [];
+  const noted: Making = { made: [], compiled: [], brief: [] };
+  const undo = (): void => {
+    destroyAll(noted.made);
+    for (const one of noted.compiled) one.forget();
+    forget?.(new Set(noted.made));
+  };
+  let run: { result: T; caught: Promise<(GPUError | null)[]> };
+  let caught: (GPUError | null)[];
   try {
-    return await scoped(device, made, segment);
+    run = catching(device, () => noting(noted, segment));
+    destroyAll(noted.brief);
+    caught = await run.caught;
   } catch (error) {
-    for (const one of made) one.destroy();
-    forget?.(new Set(made));
+    undo();
     throw error;
+  }
+  const [internal = null, memory = null, validation = null] = caught;
+  const error = validation ?? internal;
+  if (memory !== null || error !== null) {
+    // At once, and not after it is known whether the device was lost: the next call starts anew.
+    undo();
+    const lost = await lossBehind(device);
+    if (lost !== undefined) throw lost;
+    if (memory !== null) throw outOfMemory(noted.made, memory);
+    throw new ConvTranspose2dError('GPU_ERROR', error!.message);
+  }
+  const lost = lossOf(device);
+  if (lost === undefined) return run.result;
+  undo();
+  throw lost;
+}
+
+/**
+ * Runs a synchronous segment whose errors are for the caller's own scopes. Whether all is valid that it made is asked
+ * in scopes of ours; if not, it is forgotten: `forget` lets go of it.
+ */
+export function inCallersScopes<T>(device: GPUDevice, segment: () => T, forget: (made: ReadonlySet<Made>) => void): T {
+  const noted: Making = { made: [], compiled: [], brief: [] };
+  const undo = (): void => {
+    for (const one of noted.compiled) one.forget();
+    forget(new Set(noted.made));
+  };
+  try {
+    const result = noting(noted, segment);
+    if (noted.made.length + noted.compiled.length > 0) {
+      const { caught } = catching(device, () => {
+        askWhetherValid(device, noted);
+      });
+      caught.then((errors) => {
+        if (errors.some((error) => error !== null)) undo();
+      }, undo);
+    }
+    return result;
+  } catch (error) {
+    undo();
+    throw error;
+  } finally {
+    destroyAll(noted.brief);
   }
 }
 
-async function scoped<T>(device: GPUDevice, made: Made[], segment: () => T): Promise<T> {
+/** Makes errors of what is not. */
+function askWhetherValid(device: GPUDevice, { made, compiled }: Making): void {
+  const encoder = device.createCommandEncoder({ label: 'conv-transpose2d check' });
+  for (const one of made) {
+    if ('size' in one) encoder.clearBuffer(one, 0, 0);
+    else one.createView();
+  }
+  for (const { pipeline } of compiled) pipeline.getBindGroupLayout(0);
+  encoder.finish();
+}
+
+/** Runs a segment in scopes: what they catch, innermost first. */
+function catching<T>(device: GPUDevice, segment: () => T): { result: T; caught: Promise<(GPUError | null)[]> } {
   const filters = ['validation', 'out-of-memory', 'internal'] as const;
   for (const filter of filters) device.pushErrorScope(filter);
-  let result: T;
   const pop = (): Promise<(GPUError | null)[]> => Promise.all(filters.map(() => device.popErrorScope()));
-  making = made;
+  let result: T;
   try {
     result = segment();
   } catch (error) {
-    await pop().catch(() => undefined);
+    pop().catch(() => undefined);
     throw error;
-  } finally {
-    making = undefined;
   }
-  let caught: (GPUError | null)[];
-  try {
-    caught = await pop();
-  } catch (cause) {
+  const caught = pop().catch(async (cause: unknown) => {
     const lost = await lossBehind(device);
     throw lost ?? new ConvTranspose2dError('GPU_ERROR', `the device did not answer: ${String(cause)}`, { cause });
-  }
-  // Popped innermost first: internal, out of memory, validation.
-  const [internal = null, memory = null, validation = null] = caught;
-  const other = validation ?? internal;
-  const lost = memory === null && other === null ? lossOf(device) : await lossBehind(device);
-  if (lost !== undefined) throw lost;
-  if (memory !== null) throw outOfMemory(made, memory);
-  if (other !== null) throw new ConvTranspose2dError('GPU_ERROR', other.message);
-  return result;
+  });
+  return { result, caught };
 }
 
 function outOfMemory(made: readonly Made[], { message }: GPUError): ConvTranspose2dError {

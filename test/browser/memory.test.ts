@@ -10,6 +10,7 @@ import {
   type HostTensor,
 } from '../../src/index.ts';
 import { Count } from '../support/count.ts';
+import { outOfMemory } from '../support/failing.ts';
 import { testDevice } from '../support/gpu.ts';
 import { inScopes } from '../support/scopes.ts';
 import { integerTensor } from '../support/tensors.ts';
@@ -48,34 +49,6 @@ const submit = (record: (encoder: GPUCommandEncoder) => void): Promise<void> =>
     device.queue.submit([encoder.finish()]);
   });
 
-/** From now on, what `fails` names finds no room: it is invalid, and the scope for it says so. */
-function outOfMemory(fails: (descriptor: GPUBufferDescriptor) => boolean): () => void {
-  const own = {
-    createBuffer: device.createBuffer.bind(device),
-    pushErrorScope: device.pushErrorScope.bind(device),
-    popErrorScope: device.popErrorScope.bind(device),
-  };
-  const filters: { filter: GPUErrorFilter; failed: boolean }[] = [];
-  device.createBuffer = (descriptor) => {
-    if (!fails(descriptor)) return own.createBuffer(descriptor);
-    const innermost = [...filters].reverse().find(({ filter }) => filter === 'out-of-memory');
-    if (innermost !== undefined) innermost.failed = true;
-    return own.createBuffer({ ...descriptor, usage: descriptor.usage | GPUBufferUsage.MAP_WRITE });
-  };
-  device.pushErrorScope = (filter) => {
-    filters.push({ filter, failed: false });
-    own.pushErrorScope(filter);
-  };
-  device.popErrorScope = async () => {
-    const scope = filters.pop();
-    const error = await own.popErrorScope();
-    return scope?.failed === true ? new GPUOutOfMemoryError('no room (made up by the test)') : error;
-  };
-  return () => {
-    Object.assign(device, own);
-  };
-}
-
 describe('what fails leaves nothing', () => {
   test('a download that the device refuses', async () => {
     const foreign = upload(await testDevice({ label: 'another device' }), input);
@@ -87,7 +60,7 @@ describe('what fails leaves nothing', () => {
     const layer = layerOf();
     layer.loadStateDict({ weight: upload(device, state.weight), bias: upload(device, state.bias) });
     const before = count.live.size;
-    const stop = outOfMemory(({ label, size }) => label === 'conv-transpose2d readback' && size === 16);
+    const stop = outOfMemory(device, ({ label, size }) => label === 'conv-transpose2d readback' && size === 16);
     expect(await errorOf(layer.stateDict())).toMatchObject({ code: 'OUT_OF_MEMORY' });
     stop();
     expect(count.live.size).toBe(before);
@@ -101,7 +74,7 @@ describe('what fails leaves nothing', () => {
     const layer = layerOf();
     const onGpu = { weight: upload(device, state.weight), bias: upload(device, state.bias) };
     const from = upload(device, input);
-    const stop = outOfMemory(({ label }) => label === 'conv-transpose2d packed weight');
+    const stop = outOfMemory(device, ({ label }) => label === 'conv-transpose2d packed weight');
     await inScopes(device, () => {
       layer.loadStateDict(onGpu);
     });
@@ -120,24 +93,32 @@ describe('what fails leaves nothing', () => {
   });
 });
 
-test('GPU weights loaded while others are still to be refused: right or refused too, never other numbers', async () => {
-  const layer = layerOf();
-  const onGpu = { weight: upload(device, state.weight), bias: upload(device, state.bias) };
-  const gone = upload(device, state.weight);
-  gone.buffer.destroy();
-  layer.loadStateDict({ ...onGpu, weight: gone });
-  layer.loadStateDict(onGpu);
-  for (let call = 0; call < 10; call++) {
-    const result = await layer.forward(input).catch((error: unknown) => error as Error);
-    if (result instanceof Error) expect(result).toMatchObject({ code: 'GPU_ERROR' });
-    else expect(wrong(result)).toBeUndefined();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  layer.loadStateDict(onGpu);
-  expect(wrong(await layer.forward(input))).toBeUndefined();
-  layer.destroy();
-  for (const { buffer } of [onGpu.weight, onGpu.bias]) buffer.destroy();
-  expect(count.live.size).toBe(0);
+describe('GPU weights: each load stands for itself', () => {
+  test.each(['gone', 'right, gone', 'no room', 'host, no room', 'gone, host, no room'])(
+    'right after: %s',
+    async (before) => {
+      const layer = layerOf();
+      const onGpu = { weight: upload(device, state.weight), bias: upload(device, state.bias) };
+      const gone = upload(device, state.weight);
+      gone.buffer.destroy();
+      for (const load of before.split(', ')) {
+        const stop = outOfMemory(device, ({ label }) => load === 'no room' && label === 'conv-transpose2d pack params');
+        if (load === 'host') layer.loadStateDict(state);
+        else layer.loadStateDict(load === 'gone' ? { ...onGpu, weight: gone } : onGpu);
+        stop();
+      }
+      layer.loadStateDict(onGpu);
+      for (let call = 0; call < 10; call++) {
+        expect(wrong(await layer.forward(input))).toBeUndefined();
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      layer.loadStateDict({ ...onGpu, weight: gone });
+      expect(await errorOf(layer.forward(input))).toMatchObject({ code: 'GPU_ERROR' });
+      layer.destroy();
+      for (const { buffer } of [onGpu.weight, onGpu.bias]) buffer.destroy();
+      expect(count.live.size).toBe(0);
+    },
+  );
 });
 
 describe('OUT_OF_MEMORY', () => {
@@ -146,7 +127,7 @@ describe('OUT_OF_MEMORY', () => {
     const call = integerTensor([1, 2, 4, 4], 1, 4, 'float16');
     const layer = layerOf('float16');
     const sizes: number[] = [];
-    const stop = outOfMemory(({ label, size }) => {
+    const stop = outOfMemory(device, ({ label, size }) => {
       if (label === `conv-transpose2d ${name}`) sizes.push(size);
       return label === `conv-transpose2d ${name}`;
     });

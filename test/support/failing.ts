@@ -1,0 +1,43 @@
+/** Devices that fail when a test says so. */
+
+/** From now on, what `fails` names finds no room: it is invalid, and the scope for it says so. */
+export function outOfMemory(device: GPUDevice, fails: (descriptor: GPUBufferDescriptor) => boolean): () => void {
+  const own = {
+    createBuffer: device.createBuffer.bind(device),
+    pushErrorScope: device.pushErrorScope.bind(device),
+    popErrorScope: device.popErrorScope.bind(device),
+  };
+  const filters: { filter: GPUErrorFilter; failed: boolean }[] = [];
+  device.createBuffer = (descriptor) => {
+    if (!fails(descriptor)) return own.createBuffer(descriptor);
+    const innermost = [...filters].reverse().find(({ filter }) => filter === 'out-of-memory');
+    if (innermost !== undefined) innermost.failed = true;
+    return own.createBuffer({ ...descriptor, usage: descriptor.usage | GPUBufferUsage.MAP_WRITE });
+  };
+  device.pushErrorScope = (filter) => {
+    filters.push({ filter, failed: false });
+    own.pushErrorScope(filter);
+  };
+  device.popErrorScope = async () => {
+    const scope = filters.pop();
+    const error = await own.popErrorScope();
+    return scope?.failed === true ? new GPUOutOfMemoryError('no room (made up by the test)') : error;
+  };
+  return () => {
+    Object.assign(device, own);
+  };
+}
+
+/** From now on, pipelines that `fails` names do not compile: they are invalid. */
+export function notCompiling(device: GPUDevice, fails: (label: string) => boolean): () => void {
+  const own = device.createComputePipeline.bind(device);
+  device.createComputePipeline = (descriptor) =>
+    own(
+      fails(descriptor.label ?? '')
+        ? { ...descriptor, compute: { ...descriptor.compute, entryPoint: 'none' } }
+        : descriptor,
+    );
+  return () => {
+    device.createComputePipeline = own;
+  };
+}
