@@ -66,11 +66,14 @@ function memoryFlags(module) {
  * @param {Uint8Array} bytes
  */
 export function toText(bytes) {
-  const letters = [...bytes].flatMap((byte) => {
+  /** @param {number} letter */
+  const letter = (letter) => String.fromCharCode('#'.charCodeAt(0) + letter);
+  /** @param {number} byte */
+  const letters = (byte) => {
     const rank = (byte - 0xfc) & 0xff;
-    return rank < 90 ? [rank] : [90 + Math.floor((rank - 90) / 83), (rank - 90) % 83];
-  });
-  return String.fromCharCode(...letters.map((letter) => letter + '#'.charCodeAt(0)));
+    return rank < 90 ? letter(rank) : letter(90 + Math.floor((rank - 90) / 83)) + letter((rank - 90) % 83);
+  };
+  return Array.from(bytes, letters).join('');
 }
 
 /** Compiles what has changed since the last time. */
@@ -98,9 +101,10 @@ export interface WasmBinary {
   readonly text: string;
 }
 
-export const simd: WasmBinary = ${literal(simd)};
-
-export const relaxedSimd: WasmBinary = ${literal(relaxed)};
+export const binaries: Readonly<Record<'simd' | 'relaxed-simd', WasmBinary>> = {
+  simd: ${literal(simd)},
+  'relaxed-simd': ${literal(relaxed)},
+};
 `,
   );
   console.log(`assembly: ${simd.length} bytes with SIMD, ${relaxed.length} with relaxed SIMD`);

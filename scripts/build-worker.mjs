@@ -1,5 +1,5 @@
 // Bundles src/cpu/worker.ts into src/cpu/worker-source.ts, which git ignores: as text, so that every bundler and a plain
-// script tag find it. The WebAssembly modules are left out, since the page sends them.
+// script tag find it. WebAssembly is no part of it: the page sends the compiled module.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,13 +18,6 @@ async function bundle() {
     configFile: false,
     root,
     logLevel: 'error',
-    plugins: [
-      {
-        name: 'given-binaries',
-        enforce: 'pre',
-        resolveId: (source) => (source === './wasm-binary.ts' ? join(cpu, 'given-binaries.ts') : undefined),
-      },
-    ],
     build: {
       write: false,
       target: 'es2022',

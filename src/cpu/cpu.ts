@@ -3,6 +3,8 @@ import { LocalEngine, type Crew, type Engine } from './engine.ts';
 import { SLICE } from './slices.ts';
 import { wasmVariant, type WasmVariant } from './variant.ts';
 import { ThreadsEngine, WorkerEngine } from './worker-engines.ts';
+// Last: its long text would part code that compresses well together.
+import { wasmModule } from './wasm-module.ts';
 
 /** How long engines stay after the last layer, in milliseconds: the next one may come soon. */
 const IDLE = 1000;
@@ -89,13 +91,14 @@ export class Cpu {
 
   /** Where calls that nobody helps with run: browsers copy to and from memory that is not shared faster. */
   #localEngine(variant: WasmVariant): LocalEngine {
-    return (this.#local ??= new LocalEngine(variant));
+    return (this.#local ??= new LocalEngine(wasmModule(variant, false)));
   }
 
   async #open(variant: WasmVariant): Promise<Engine> {
     const { shared, threads } = this.settings;
     try {
-      return shared ? new ThreadsEngine(variant, threads) : await WorkerEngine.open(variant);
+      const module = wasmModule(variant, shared);
+      return shared ? new ThreadsEngine(module, threads) : await WorkerEngine.open(module);
     } catch {
       return this.#localEngine(variant);
     }

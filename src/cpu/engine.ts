@@ -1,6 +1,5 @@
 /** WebAssembly memory with layers' weights and calls' tensors, and the code that runs on it: all of it step by step. */
 import { allocate, zeros } from '../tensors.ts';
-import type { WasmVariant } from './variant.ts';
 import { aligned, ALIGNMENT, WasmHeap } from './wasm-heap.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 import { WasmRunner, type WasmAddresses } from './wasm-runner.ts';
@@ -59,16 +58,14 @@ export interface Engine {
 
 /** An engine on the calling thread, which has its turns. */
 export class LocalEngine implements Engine {
-  readonly variant: WasmVariant;
   dead = false;
   readonly #heap: WasmHeap;
   protected readonly runner: WasmRunner;
 
-  /** @param shared whether other threads will run jobs on its memory */
-  constructor(variant: WasmVariant, shared = false) {
-    this.variant = variant;
+  /** @param shared whether other threads will run jobs on its memory; the module is for such a memory then */
+  constructor(module: WebAssembly.Module, shared = false) {
     this.#heap = new WasmHeap(shared);
-    this.runner = new WasmRunner(this.#heap.memory, variant);
+    this.runner = new WasmRunner(this.#heap.memory, module);
   }
 
   get memory(): WebAssembly.Memory {

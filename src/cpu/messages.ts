@@ -2,16 +2,13 @@
 import type { ConvTranspose2dErrorCode } from '../errors.ts';
 import type { Board } from './board.ts';
 import type { Task, WasmData } from './engine.ts';
-import type { WasmVariant } from './variant.ts';
-import type { WasmBinary } from './wasm-binary.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 import type { WasmAddresses } from './wasm-runner.ts';
 
 /** The first request. With a memory, the worker runs jobs on it; without, calls on its own. */
 export interface Start {
   readonly kind: 'start';
-  readonly variant: WasmVariant;
-  readonly binaries: { readonly simd: WasmBinary; readonly relaxedSimd: WasmBinary };
+  readonly module: WebAssembly.Module;
   readonly memory?: WebAssembly.Memory;
 }
 

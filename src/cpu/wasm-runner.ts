@@ -1,7 +1,6 @@
 /** Runs the jobs of a plan on the WebAssembly module, synchronously, in whatever thread it is called. */
 import type { Activation } from '../types.ts';
-import type { WasmVariant } from './variant.ts';
-import { instantiate, type RowKernel, type WasmExports } from './wasm-module.ts';
+import type { RowKernel, WasmExports } from './wasm-exports.ts';
 import type { PlanAxis, WasmPlan } from './wasm-plan.ts';
 
 /** Byte addresses in the module's memory. */
@@ -37,10 +36,10 @@ export class WasmRunner {
   readonly code: WasmExports;
   readonly #rowKernels: readonly RowKernel[];
 
-  /** @param memory shared, if threads are to share it */
-  constructor(memory: WebAssembly.Memory, variant: WasmVariant) {
+  /** @param memory shared, if the module is for that */
+  constructor(memory: WebAssembly.Memory, module: WebAssembly.Module) {
     this.memory = memory;
-    this.code = instantiate(memory, variant);
+    this.code = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as WasmExports;
     const { multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows } = this.code;
     this.#rowKernels = [multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows];
   }

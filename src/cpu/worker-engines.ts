@@ -5,25 +5,23 @@ import { Help } from './help.ts';
 import { orAborted } from './or-aborted.ts';
 import { inSlices } from './slices.ts';
 import { Thread } from './thread.ts';
-import type { WasmVariant } from './variant.ts';
-import { relaxedSimd, simd } from './wasm-binary.ts';
 import type { WasmPlan } from './wasm-plan.ts';
-
-const binaries = { simd, relaxedSimd };
 
 /** Bytes of a system's page, or of a part of one. */
 const PAGE = 4096;
 
 /** Workers over a memory that the page shares with them: it copies tensors in and out, and they run the jobs, or both do. */
 export class ThreadsEngine extends LocalEngine {
+  readonly #module: WebAssembly.Module;
   readonly #count: number;
   #threads: Promise<readonly Thread[]> | undefined;
   #opened: readonly Thread[] = [];
   readonly #help = new WeakMap<WasmPlan, Help>();
 
   /** @param count of threads, started on first use */
-  constructor(variant: WasmVariant, count: number) {
-    super(variant, true);
+  constructor(module: WebAssembly.Module, count: number) {
+    super(module, true);
+    this.#module = module;
     this.#count = count;
   }
 
@@ -89,7 +87,7 @@ export class ThreadsEngine extends LocalEngine {
   #start(): Promise<readonly Thread[]> {
     this.#threads ??= Promise.all(
       Array.from({ length: this.#count }, async () => {
-        const thread = await Thread.open({ variant: this.variant, binaries, memory: this.memory }, (why) => {
+        const thread = await Thread.open({ module: this.#module, memory: this.memory }, (why) => {
           // What the others compute rests on memory that the dead one may have left half written: all of it goes.
           this.dispose(why);
         });
@@ -112,9 +110,9 @@ export class WorkerEngine implements Engine {
   }
 
   /** @throws where workers may not be made */
-  static async open(variant: WasmVariant): Promise<WorkerEngine> {
+  static async open(module: WebAssembly.Module): Promise<WorkerEngine> {
     const engine: WorkerEngine = new WorkerEngine(
-      await Thread.open({ variant, binaries }, () => {
+      await Thread.open({ module }, () => {
         engine.dead = true;
       }),
     );

@@ -2,7 +2,6 @@
 import { ConvTranspose2dError } from '../errors.ts';
 import { takePart } from './board.ts';
 import { LocalEngine, type WasmData } from './engine.ts';
-import { give } from './given-binaries.ts';
 import type { FromWorker, Jobs, Request, ToWorker } from './messages.ts';
 import { WasmRunner } from './wasm-runner.ts';
 
@@ -39,10 +38,9 @@ async function reply(request: Request & { readonly id: number }): Promise<void> 
 function handle(request: Request & { readonly id: number }): Promise<number | WasmData> | undefined {
   switch (request.kind) {
     case 'start': {
-      give(request.binaries);
-      const { memory, variant } = request;
-      if (memory === undefined) engine = new LocalEngine(variant);
-      else runner = new WasmRunner(memory, variant);
+      const { memory, module } = request;
+      if (memory === undefined) engine = new LocalEngine(module);
+      else runner = new WasmRunner(memory, module);
       return undefined;
     }
     case 'load':

@@ -462,8 +462,7 @@ describe.each(inBackground)('%s', (_, settings) => {
 
   test('a worker that cannot start is ended, and calls run on the page', async () => {
     intercept((message, send) => {
-      const none = { memoryFlags: 0, text: '' };
-      send(message.kind === 'start' ? { ...message, binaries: { simd: none, relaxedSimd: none } } : message);
+      send(message.kind === 'start' ? { ...message, module: {} } : message);
     });
     const cpu = new EagerCpu(settings);
     const layer: Layer = { ...bigLayer(), input: integerTensor([1, 128, 3, 3], 1) };

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { areFinite } from '../../src/cpu/state.ts';
 import { wasmVariant, type WasmVariant } from '../../src/cpu/variant.ts';
+import { wasmModule } from '../../src/cpu/wasm-module.ts';
 import { packForWasm } from '../../src/cpu/wasm-pack.ts';
 import { planWasm, rowBlocks, type WasmCuts, type WasmPlan } from '../../src/cpu/wasm-plan.ts';
 import { WasmRunner } from '../../src/cpu/wasm-runner.ts';
@@ -57,7 +58,7 @@ function runOnWasm(layer: Layer, { variant, shared, cuts }: Way, [input, weight,
   const [own, other] = call.addresses as [(typeof call.addresses)[0], (typeof call.addresses)[0]];
   // What is not computed, or read before it is written, shows as NaN; so does what is written next to the output.
   new Float32Array(host.heap.memory.buffer).fill(NaN, own.output / 4, (other.work + plan.work.size) / 4);
-  const second = new WasmRunner(host.heap.memory, variant).start(plan, other);
+  const second = new WasmRunner(host.heap.memory, wasmModule(variant, shared)).start(plan, other);
   for (let job = plan.jobs - 1; job >= 0; job--) {
     if (job % 3 === 0) second(job, job + 1);
     else host.run(call, job, job + 1);

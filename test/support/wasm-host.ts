@@ -2,6 +2,7 @@
 import { aligned, ALIGNMENT, WasmHeap } from '../../src/cpu/wasm-heap.ts';
 import type { WasmData } from '../../src/cpu/engine.ts';
 import type { WasmVariant } from '../../src/cpu/variant.ts';
+import { wasmModule } from '../../src/cpu/wasm-module.ts';
 import type { WasmPlan } from '../../src/cpu/wasm-plan.ts';
 import { WasmRunner, type WasmAddresses, type WasmJobs } from '../../src/cpu/wasm-runner.ts';
 
@@ -35,7 +36,7 @@ export class WasmHost {
   constructor(variant: WasmVariant, shared = false) {
     this.heap = new WasmHeap(shared);
     this.variant = variant;
-    this.#runner = new WasmRunner(this.heap.memory, variant);
+    this.#runner = new WasmRunner(this.heap.memory, wasmModule(variant, shared));
   }
 
   /** Keeps packed weights in memory until `unload`. @returns their address */

@@ -1,0 +1,19 @@
+// The WebAssembly modules as the package holds them: text that both sides read alike.
+import { expect, test } from 'vitest';
+import { toText } from '../../scripts/build-assembly.mjs';
+import { binaries } from '../../src/cpu/wasm-binary.ts';
+import { fromText } from '../../src/cpu/wasm-text.ts';
+
+test('text of every byte after every byte is printable, and is read as these bytes', () => {
+  const bytes = Uint8Array.from({ length: 2 * 256 ** 2 }, (_, i) => (i % 2 === 0 ? i >> 9 : i >> 1));
+  const text = toText(bytes);
+  expect(text).toMatch(/^[#-~]*$/);
+  expect(fromText(text)).toEqual(bytes);
+});
+
+test.each(['simd', 'relaxed-simd'] as const)('%s: a module whose memory has a maximum and is not shared', (variant) => {
+  const { text, memoryFlags } = binaries[variant];
+  const bytes = fromText(text);
+  expect([...bytes.subarray(0, 4)]).toEqual([...'\0asm'].map((letter) => letter.charCodeAt(0)));
+  expect(bytes[memoryFlags]).toBe(1);
+});
