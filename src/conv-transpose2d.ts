@@ -12,8 +12,8 @@ import {
   weightShape,
   type Spec,
 } from './options.ts';
-import { planLayer, type LayerPlan } from './plan.ts';
-import { allocate, bytesOf, checkHostTensor, dtypeOf, hostTensorLike, tensorOf } from './tensors.ts';
+import { KEPT_PLANS, planLayer, type LayerPlan } from './plan.ts';
+import { allocate, bytesOf, checkHostTensor, checkKept, dtypeOf, hostTensorLike, tensorOf } from './tensors.ts';
 import type {
   Call,
   ConvTranspose2dOptions,
@@ -36,9 +36,6 @@ type Backend = GpuLayer | CpuLayer;
 
 /** With `verify: 'sample'`, after the first call of a shape one of so many is checked. */
 const CHECKED_OF = 64;
-
-/** Plans that a layer keeps, by shape; what the least recently used one holds is let go. */
-const KEPT_PLANS = 64;
 
 /**
  * A transposed 2-D convolution: what PyTorch's `nn.ConvTranspose2d` computes, on a GPU through WebGPU or on the CPU.
@@ -196,7 +193,7 @@ export class ConvTranspose2d {
   /**
    * Computes one call from host to host: input (N, C, H, W) or (C, H, W), or channels last with `layout: 'NHWC'`; the output
    * likewise, of the shape that `outputShape` gives. The result comes in the form of the input: Float32Array, Float16Array, or
-   * Uint16Array with float16 bits; with `call.output` it is written there. On an emulated GPU, what was neither prepared nor is
+   * Uint16Array with float16 bits; with `call.output` it is written there. Both stay where they are until the call has ended. On an emulated GPU, what was neither prepared nor is
    * verified runs on what compiles fastest first.
    * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST, GPU_ERROR, DESTROYED; the signal's
    * reason when aborted
@@ -214,7 +211,10 @@ export class ConvTranspose2d {
     for (;;) {
       const { backend, layerPlan } = await this.#ready(input.shape, outputSize, signal);
       const loads = this.#loads;
-      const result = await this.#settled(backend.forward(layerPlan, from, output, signal, !verified), signal);
+      const computed = backend.forward(layerPlan, from, output, signal, !verified).finally(() => {
+        checkKept({ input: from, output });
+      });
+      const result = await this.#settled(computed, signal);
       if (!(backend instanceof GpuLayer) || !this.#isToBeChecked(layerPlan)) return result;
       const state = this.#state ?? (await this.stateDict());
       signal?.throwIfAborted();

@@ -15,6 +15,7 @@ import {
   allocate,
   bytesPerElement,
   checkHostTensor,
+  checkKept,
   dtypeOf,
   elementCount,
   hostTensorLike,
@@ -239,19 +240,24 @@ export async function convTranspose2dBackward(
   if (forwardOutput !== undefined) checkHostTensor('forwardOutput', forwardOutput, shapes.outputShape, dtype);
   const stop = call.signal ?? new AbortController().signal;
   stop.throwIfAborted();
-  const device: Device = asked ?? (await sharedDevice()).device;
-  const operands: Operands<Float32Array> = {
-    gradOutput: toFloat32Array(gradOutput),
-    input: toFloat32Array(input),
-    weight: toFloat32Array(weight),
-    mask: forwardOutput && toFloat32Array(forwardOutput),
+  const compute = async (): Promise<Gradients<Float32Array>> => {
+    const device: Device = asked ?? (await sharedDevice()).device;
+    stop.throwIfAborted();
+    const operands: Operands<Float32Array> = {
+      gradOutput: toFloat32Array(gradOutput),
+      input: toFloat32Array(input),
+      weight: toFloat32Array(weight),
+      mask: forwardOutput && toFloat32Array(forwardOutput),
+    };
+    const float32: Spec = { ...spec, dtype: 'float32' };
+    return device === 'cpu'
+      ? onCpu(float32, shapes, operands, stop)
+      : gpuGradients(device, float32, shapes, operands, stop);
   };
-  const float32: Spec = { ...spec, dtype: 'float32' };
-  stop.throwIfAborted();
-  const computed = await (device === 'cpu'
-    ? onCpu(float32, shapes, operands, stop)
-    : gpuGradients(device, float32, shapes, operands, stop));
-  stop.throwIfAborted();
+  const computed = await compute().finally(() => {
+    stop.throwIfAborted();
+    checkKept({ gradOutput, input, weight, forwardOutput });
+  });
   const like = (tensor: HostTensor, shape: readonly number[], values: Float32Array): HostTensor => {
     const bytes = values.buffer as ArrayBuffer;
     if (dtype === 'float32') return hostTensorLike(tensor, [...shape], bytes);

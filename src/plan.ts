@@ -130,6 +130,9 @@ export function fold(workgroups: number, perDimension: number): [number, number,
   return rows <= 1 ? [workgroups, 1, 1] : [Math.ceil(workgroups / rows), rows, 1];
 }
 
+/** Plans that a layer keeps, by shape; what the least recently used one holds is let go. */
+export const KEPT_PLANS = 64;
+
 /** Invocations in a workgroup of the passes that convert or permute elements. */
 export const CONVERT_WORKGROUP = 64;
 

@@ -64,6 +64,17 @@ export function checkHostTensor(
   return tensor as HostTensor;
 }
 
+/**
+ * Refuses tensors that a call has read or written, and whose memory went elsewhere meanwhile: it cannot know how much it had
+ * of them.
+ */
+export function checkKept(tensors: Readonly<Record<string, HostTensor | undefined>>): void {
+  for (const [name, tensor] of Object.entries(tensors)) {
+    if (tensor === undefined || tensor.data.length === elementCount(tensor.shape)) continue;
+    throw invalid(`${name} data`, tensor.data, 'its memory was transferred or resized before the call had ended');
+  }
+}
+
 /** The dtype of a tensor that was checked. */
 export function dtypeOf(tensor: HostTensor): DType {
   return tensor.data instanceof Float32Array ? 'float32' : 'float16';

@@ -1,6 +1,6 @@
 /** What plans have made ahead of their calls: pipelines, tables and scratch; bind groups once tensors are met. */
 import type { Spec } from '../options.ts';
-import { TEXELS_IN_LINE, textureBytes, type LayerPlan } from '../plan.ts';
+import { KEPT_PLANS, TEXELS_IN_LINE, textureBytes, type LayerPlan } from '../plan.ts';
 import type { GpuTensor } from '../types.ts';
 import { makeTexels, tableFrom } from './buffers.ts';
 import type { PackedParameters } from './packed-parameters.ts';
@@ -85,6 +85,9 @@ export class PreparedPlans {
     for (const [name, size] of scratch) this.#makeScratch(name, size);
     if (scratch.has('inputTexels')) this.#parameters.makeTexels();
     this.#plans.set(layerPlan, prepared);
+    // More than there are plans: calls under way have plans that are not kept any more.
+    const [oldest] = this.#plans.keys();
+    if (oldest !== undefined && this.#plans.size > KEPT_PLANS) this.release(oldest);
     return prepared;
   }
 

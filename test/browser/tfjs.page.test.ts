@@ -407,6 +407,39 @@ describe('unregistering', () => {
   });
 });
 
+describe('a backend that is removed', () => {
+  test('lets go of its filters, and another of its name is served, before and after unregistering', async () => {
+    const own = tf.getKernel('Conv2DBackpropInput', 'webgpu');
+    const factory = tf.findBackendFactory('webgpu');
+    const unregister = register();
+    const deconvolve = async (): Promise<number[]> => {
+      const y = tf.tidy(() =>
+        tf.conv2dTranspose(tf.ones<tf.Rank.R4>([1, 2, 2, 4]), tensor4d([3, 3, 3, 4], 50), [1, 4, 4, 3], 2, 'same'),
+      );
+      const values = [...(await y.data())];
+      y.dispose();
+      return values;
+    };
+    const before = alive();
+    const filter = tensor4d([3, 3, 3, 4], 50);
+    const y = tf.tidy(() => tf.conv2dTranspose(tf.ones<tf.Rank.R4>([1, 2, 2, 4]), filter, [1, 4, 4, 3], 2, 'same'));
+    const values = [...(await y.data())];
+    expect(alive().length).toBeGreaterThan(before.length);
+    tf.dispose([filter, y]);
+    tf.removeBackend('webgpu');
+    expect(alive()).toEqual([]);
+    tf.registerBackend('webgpu', factory, 3);
+    await tf.setBackend('webgpu');
+    await tf.ready();
+    backend = tf.backend() as unknown as Backend;
+    expect(tf.getKernel('Conv2DBackpropInput', 'webgpu')).not.toBe(own);
+    expect(await deconvolve()).toEqual(values);
+    unregister();
+    expect(tf.getKernel('Conv2DBackpropInput', 'webgpu')).toBe(own);
+    expect(await deconvolve()).toEqual(values);
+  });
+});
+
 test('a TensorFlow.js without that kernel is refused', () => {
   const without = { ...tf, getKernel: () => undefined } as unknown as typeof tf;
   expect(() => registerConvTranspose2d(without)).toThrow("import '@tensorflow/tfjs-backend-webgpu' first");

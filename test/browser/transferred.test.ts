@@ -1,0 +1,72 @@
+// Tensors whose memory goes to another thread, or shrinks, before a call or under it: refused by name, with the layer usable.
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ConvTranspose2d, convTranspose2dBackward, type Device, type HostTensor } from '../../src/index.ts';
+import { testDevice } from '../support/gpu.ts';
+import { integerTensor } from '../support/tensors.ts';
+import { mismatch } from '../support/tolerance.ts';
+
+let device: GPUDevice;
+beforeAll(async () => {
+  device = await testDevice();
+});
+
+const options = { stride: 2, padding: 1 } as const;
+const state = { weight: integerTensor([2, 3, 3, 3], 2), bias: integerTensor([3], 3) };
+const image = integerTensor([1, 2, 65, 64], 1);
+const copy = ({ shape, data }: HostTensor): HostTensor => ({ shape, data: new Float32Array(data as Float32Array) });
+const emptyOutput = (): HostTensor => ({ shape: [1, 3, 129, 127], data: new Float32Array(3 * 129 * 127) });
+const transfer = ({ data }: HostTensor): void => {
+  structuredClone(data.buffer, { transfer: [data.buffer as ArrayBuffer] });
+};
+const turns = async (count: number): Promise<void> => {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setTimeout(resolve));
+};
+
+describe.each(['cpu', 'gpu'] as const)('on %s', (where) => {
+  const on = (): Device => (where === 'cpu' ? 'cpu' : device);
+  const right = (output: HostTensor): void => {
+    expect(mismatch(output, { input: image, ...state, options }, { lane: 'exact' })).toBeUndefined();
+  };
+
+  test.each(['input', 'output'] as const)('%s, before a call and at each turn of it', async (name) => {
+    const layer = new ConvTranspose2d(2, 3, 3, { ...options, device: on() });
+    layer.loadStateDict(state);
+    const refusal = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(`^${name} data is`) as string };
+    for (const after of [-1, 0, 1, 2, 3, 5, 8]) {
+      const tensors = { input: copy(image), output: emptyOutput() };
+      if (after < 0) transfer(tensors[name]);
+      const call = layer.forward(tensors.input, { output: tensors.output }).catch((error: unknown) => error);
+      if (after >= 0) {
+        await turns(after);
+        transfer(tensors[name]);
+      }
+      const result = await call;
+      // The CPU path may have ended at the first turn.
+      const late = after > (where === 'gpu' ? 0 : -1);
+      if (late && !(result instanceof Error)) expect((result as HostTensor).shape).toEqual([1, 3, 129, 127]);
+      else expect(result).toMatchObject(refusal);
+      if (late && !(result instanceof Error) && name === 'input') right(result as HostTensor);
+    }
+    right(await layer.forward(image));
+    layer.destroy();
+  });
+
+  test('gradOutput, input and weight of a backward call', async () => {
+    const gradOutput = integerTensor([1, 3, 129, 127], 4);
+    for (const name of ['gradOutput', 'input', 'weight'] as const) {
+      for (const after of [-1, 0]) {
+        const tensors = { gradOutput: copy(gradOutput), input: copy(image), weight: copy(state.weight) };
+        if (after < 0) transfer(tensors[name]);
+        const call = convTranspose2dBackward(tensors.gradOutput, tensors.input, tensors.weight, {
+          ...options,
+          device: on(),
+        }).catch((error: unknown) => error);
+        if (after >= 0) transfer(tensors[name]);
+        expect(await call).toMatchObject({
+          code: 'INVALID_ARGUMENT',
+          message: expect.stringMatching(`^${name} data is`) as string,
+        });
+      }
+    }
+  });
+});
