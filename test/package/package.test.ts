@@ -257,7 +257,7 @@ describe.each([
   ['ConvTranspose2d', '', 47_400],
   ['outputShape', '', 3_300],
   ['requestDevice', '', 2_000],
-  ['upload, download', '', 3_450],
+  ['upload, download', '', 3_600],
   ['bilinearWeight, icnrWeight', '', 2_100],
   ['convTranspose2dReference', '/reference', 1_800],
   ['fromOnnx', '/frameworks', 2_200],
