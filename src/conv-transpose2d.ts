@@ -1,6 +1,7 @@
 import { CpuLayer } from './cpu/layer.ts';
 import { ConvTranspose2dError, invalid, shown } from './errors.ts';
 import { initialState } from './initial-weights.ts';
+import { loadVerify } from './load.ts';
 import {
   checkCall,
   checkInputShape,
@@ -30,7 +31,6 @@ import { checkEncoder, checkGpuTensor, emptyTensor } from './webgpu/buffers.ts';
 import { adapterOf, capabilitiesOf, setKernelAside, sharedDevice } from './webgpu/device.ts';
 import { GpuLayer } from './webgpu/layer.ts';
 import { lossOf } from './webgpu/scopes.ts';
-import { wrongOutput, type WrongOutput } from './verify.ts';
 
 type Backend = GpuLayer | CpuLayer;
 
@@ -216,15 +216,16 @@ export class ConvTranspose2d {
       });
       const result = await this.#settled(computed, signal);
       if (!(backend instanceof GpuLayer) || !this.#isToBeChecked(layerPlan)) return result;
+      const { mismatchOf, wrongOutput } = await this.#settled(loadVerify(), signal);
       const state = this.#state ?? (await this.stateDict());
       signal?.throwIfAborted();
       // Others may have been loaded meanwhile: nobody knows which the call had.
       if (loads !== this.#loads) return result;
-      const wrong = wrongOutput(this.#spec, state, from, result, outputSize);
+      const wrong = wrongOutput(this.#spec, layerPlan, state, from, result);
       if (wrong === undefined) return result;
       const { kernel } = layerPlan.plan;
       setKernelAside(backend.device, kernel);
-      this.#onMismatch(mismatchOf(layerPlan.plan, adapterOf(backend.device), input.shape, wrong));
+      this.#onMismatch(mismatchOf(layerPlan, adapterOf(backend.device), input.shape, wrong));
     }
   }
 
@@ -419,19 +420,6 @@ export class ConvTranspose2d {
     backend.loadGpu({ weight: gpuWeight, bias: gpuBias });
     this.#state = undefined;
   }
-}
-
-function mismatchOf(
-  { kernel, outputShape }: Plan,
-  adapter: string,
-  inputShape: readonly number[],
-  wrong: WrongOutput,
-): Mismatch {
-  const { index, value, expected, bound } = wrong;
-  const message =
-    `conv-transpose2d: kernel ${kernel} on adapter '${adapter}' computed ${value} in place of ${expected} ± ${bound}, ` +
-    `output ${index} of ${outputShape.join('×')} from input ${inputShape.join('×')}; it is set aside for this session`;
-  return { kernel, adapter, inputShape: [...inputShape], outputShape, ...wrong, message };
 }
 
 const isGpu = (tensor: HostTensor | GpuTensor | undefined): tensor is GpuTensor =>

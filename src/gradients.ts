@@ -27,10 +27,10 @@ import { checkEncoder, checkGpuTensor, checkUsage, emptyTensor, overlap } from '
 import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
 import type { MakeLayer } from './cpu/gradients.ts';
 import { CpuLayer } from './cpu/layer.ts';
-import { loadGradients } from './cpu/load.ts';
 import { orAborted } from './cpu/or-aborted.ts';
 import { GpuGradients, gpuGradients } from './webgpu/gradients.ts';
 import { planGradients, type Gradients, type GradientShapes, type Operands } from './gradient-plan.ts';
+import { loadGradients } from './load.ts';
 import { planLayer } from './plan.ts';
 
 /** What the gradients of a call are computed from. */

@@ -96,6 +96,8 @@ export interface LayerPlan {
   readonly plan: Plan;
   readonly storage: Storage;
   readonly parts: readonly Part[];
+  /** Of the whole call: rows, columns. */
+  readonly axes: readonly [AxisParameters, AxisParameters];
   /** Elements of the input and the output. */
   readonly inputElements: number;
   readonly outputElements: number;
@@ -266,6 +268,7 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
     plan: deepFreeze(plan),
     storage,
     parts,
+    axes: [rows, columns],
     inputElements,
     outputElements,
     expand,
@@ -295,7 +298,7 @@ function phasesOf(rows: AxisParameters, columns: AxisParameters): Phase[] {
   );
 }
 
-export function axisParameters(spec: Spec, input: number, output: Size, axis: 0 | 1): AxisParameters {
+function axisParameters(spec: Spec, input: number, output: Size, axis: 0 | 1): AxisParameters {
   return {
     input,
     kernel: spec.kernelSize[axis],

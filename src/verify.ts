@@ -1,9 +1,9 @@
 /** A sample of a call's outputs, computed again on the host: in float64, and compared within the summation bound. */
 import { axisGeometry, type Axis } from './geometry.ts';
-import { checkInputShape, outputExtents, type Spec } from './options.ts';
-import { axisParameters } from './plan.ts';
+import type { Spec } from './options.ts';
+import type { LayerPlan } from './plan.ts';
 import { fromFloat16 } from './tensors.ts';
-import type { HostTensor, StateDict } from './types.ts';
+import type { HostTensor, Mismatch, StateDict } from './types.ts';
 import { weightStrides } from './weight-strides.ts';
 
 /** Outputs of a call that are computed again. */
@@ -29,18 +29,31 @@ export interface WrongOutput {
   readonly bound: number;
 }
 
+/** What is said of a wrong output. */
+export function mismatchOf(
+  { plan: { kernel, outputShape } }: LayerPlan,
+  adapter: string,
+  inputShape: readonly number[],
+  wrong: WrongOutput,
+): Mismatch {
+  const { index, value, expected, bound } = wrong;
+  const message =
+    `conv-transpose2d: kernel ${kernel} on adapter '${adapter}' computed ${value} in place of ${expected} ± ${bound}, ` +
+    `output ${index} of ${outputShape.join('×')} from input ${inputShape.join('×')}; it is set aside for this session`;
+  return { kernel, adapter, inputShape: [...inputShape], outputShape, ...wrong, message };
+}
+
 /** The first output of a sample that is beyond the bound; undefined when there is none. */
 export function wrongOutput(
   spec: Spec,
+  { axes }: Pick<LayerPlan, 'axes'>,
   state: StateDict,
   input: HostTensor,
   output: HostTensor,
-  asked: unknown,
 ): WrongOutput | undefined {
-  const extents = checkInputShape(spec, input.shape);
-  const [height, width] = outputExtents(spec, extents, asked);
-  const rows = axisGeometry(axisParameters(spec, extents.height, [height, width], 0));
-  const columns = axisGeometry(axisParameters(spec, extents.width, [height, width], 1));
+  const [rows, columns] = [axisGeometry(axes[0]), axisGeometry(axes[1])];
+  const [height, width] = [rows.output, columns.output];
+  const batch = input.shape.length === 3 ? 1 : input.shape[0]!;
   const [ins, outs] = [spec.inChannels / spec.groups, spec.outChannels / spec.groups];
   const strides = weightStrides(spec);
   const [x, w, y] = [reader(input), reader(state.weight), reader(output)];
@@ -60,10 +73,10 @@ export function wrongOutput(
   const most = ins * mostTaps(rows) * mostTaps(columns);
   const count = Math.max(1, Math.min(SAMPLE, Math.floor(MOST_PRODUCTS / Math.max(1, most))));
   const random = (below: number): number => Math.floor(Math.random() * below);
-  for (let sample = 0; extents.batch > 0 && sample < count; sample++) {
+  for (let sample = 0; batch > 0 && sample < count; sample++) {
     // The last output first: what a kernel leaves out is at the end, more often than not.
     const pick = (below: number): number => (sample === 0 ? below - 1 : random(below));
-    const [n, channel, oh, ow] = [pick(extents.batch), pick(spec.outChannels), pick(height), pick(width)];
+    const [n, channel, oh, ow] = [pick(batch), pick(spec.outChannels), pick(height), pick(width)];
     const group = Math.floor(channel / outs);
     let [sum, size, products] = [b(channel), Math.abs(b(channel)), 0];
     for (const [kh, ih] of tapsOf(rows, oh)) {
@@ -71,7 +84,7 @@ export function wrongOutput(
         for (let q = 0; q < ins; q++) {
           const c = group * ins + q;
           const product =
-            x(at(spec.inChannels, n, c, ih, [extents.height, extents.width], iw)) *
+            x(at(spec.inChannels, n, c, ih, [rows.input, columns.input], iw)) *
             w(c * strides.i + (channel % outs) * strides.o + kh * strides.h + kw * strides.w);
           sum += product;
           size += Math.abs(product);

@@ -1,12 +1,12 @@
 /** A layer on the CPU: what it says at once. What computes is loaded meanwhile. */
 import { ConvTranspose2dError } from '../errors.ts';
 import type { CpuKernelName, KernelChoice } from '../kernels.ts';
+import { loadCalls } from '../load.ts';
 import type { Spec } from '../options.ts';
 import type { Capabilities, LayerPlan } from '../plan.ts';
 import type { HostTensor, StateDict } from '../types.ts';
 import type { CpuCalls } from './calls.ts';
 import type { Cpu } from './cpu.ts';
-import { loadCalls } from './load.ts';
 import { orAborted } from './or-aborted.ts';
 import { LoadedState } from './state.ts';
 import { wasmVariant } from './variant.ts';

@@ -1,10 +1,12 @@
 // What `verify` compares with: never wrong about a right result, and about a wrong one as often as it looks there.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { resolveOptions } from '../../src/options.ts';
+import { resolveOptions, type Spec } from '../../src/options.ts';
+import { planLayer } from '../../src/plan.ts';
 import { convTranspose2dReference } from '../../src/reference.ts';
-import type { Activation, HostTensor } from '../../src/types.ts';
+import type { Activation, HostTensor, StateDict } from '../../src/types.ts';
 import { wrongOutput } from '../../src/verify.ts';
+import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { describeLayer, layers, type Layer } from '../support/arbitraries.ts';
 import { floatTensor, tensorOf } from '../support/tensors.ts';
 import { boundsOf } from '../support/tolerance.ts';
@@ -16,9 +18,14 @@ function specOf({ weight, bias, options }: Layer) {
     .spec;
 }
 
+function wrongIn(spec: Spec, state: StateDict, input: HostTensor, output: HostTensor) {
+  const layerPlan = planLayer(spec, input.shape, undefined, capabilitiesOf('cpu', 'a test'));
+  return wrongOutput(spec, layerPlan, state, input, output);
+}
+
 function check(layer: Layer, output: HostTensor) {
   const { input, weight, bias } = layer;
-  return wrongOutput(specOf(layer), bias ? { weight, bias } : { weight }, input, output, undefined);
+  return wrongIn(specOf(layer), bias ? { weight, bias } : { weight }, input, output);
 }
 
 const activations: Activation[] = ['none', 'relu', 'relu6', 'leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu'];
@@ -71,7 +78,7 @@ test('what has no bound is let pass: infinite inputs, float16 beyond its range',
   const { spec } = resolveOptions(1, 1, 1, { bias: false, dtype: 'float16' });
   const one = (value: number): HostTensor => tensorOf([1, 1, 1], [value], 'float16');
   const weight = tensorOf([1, 1, 1, 1], [60000], 'float16');
-  expect(wrongOutput(spec, { weight }, one(2), one(Infinity), undefined)).toBeUndefined();
-  expect(wrongOutput(spec, { weight }, one(Infinity), one(1), undefined)).toBeUndefined();
-  expect(wrongOutput(spec, { weight }, one(1), one(60032), undefined)).toMatchObject({ expected: 60000 });
+  expect(wrongIn(spec, { weight }, one(2), one(Infinity))).toBeUndefined();
+  expect(wrongIn(spec, { weight }, one(Infinity), one(1))).toBeUndefined();
+  expect(wrongIn(spec, { weight }, one(1), one(60032))).toMatchObject({ expected: 60000 });
 });

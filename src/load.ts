@@ -1,0 +1,29 @@
+/** Chunks that most pages never load: the CPU path, when a layer or a call finds that it runs there, and what verifies calls. */
+import type * as Calls from './cpu/calls.ts';
+import type * as CpuGradients from './cpu/gradients.ts';
+import { ConvTranspose2dError } from './errors.ts';
+import type * as Verify from './verify.ts';
+
+/** What computes calls on the CPU. @throws ConvTranspose2dError NOT_READY */
+export function loadCalls(): Promise<typeof Calls> {
+  return loaded('the CPU path', import('./cpu/calls.ts'));
+}
+
+/** What computes gradients there. @throws ConvTranspose2dError NOT_READY */
+export function loadGradients(): Promise<typeof CpuGradients> {
+  return loaded('the CPU path', import('./cpu/gradients.ts'));
+}
+
+/** What computes a sample of a call again. @throws ConvTranspose2dError NOT_READY */
+export function loadVerify(): Promise<typeof Verify> {
+  return loaded('verify', import('./verify.ts'));
+}
+
+async function loaded<Module>(what: string, chunk: Promise<Module>): Promise<Module> {
+  try {
+    return await chunk;
+  } catch (cause) {
+    const message = `the code of ${what} did not load, which the next call tries again: ${String(cause)}`;
+    throw new ConvTranspose2dError('NOT_READY', message, { cause });
+  }
+}
