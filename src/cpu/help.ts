@@ -28,7 +28,8 @@ export class Help {
   /** After a call with workers. */
   had({ spent, alone }: Share): void {
     if (alone === undefined || spent === 0) return;
-    this.#gain = (this.#gain + alone / spent) / 2;
+    // None counts for more than two: a job that was interrupted makes a call look like much.
+    this.#gain = (this.#gain + Math.min(alone / spent, 2)) / 2;
     this.#calls++;
     this.#spent += spent;
     if (this.#spent < TRY) return;
