@@ -28,7 +28,7 @@ export interface AxisParameters {
 
 /** The outputs s·m + residue. */
 export interface Residue {
-  /** J: how many taps reach them. 0 for an empty phase: only the bias. */
+  /** J: how many taps reach them. 0 for an empty phase: only the bias. Taps that meet padding alone are left out. */
   readonly taps: number;
   /** k₀ */
   readonly firstTap: number;
@@ -102,21 +102,23 @@ export function axisGeometry(asked: AxisParameters): Axis {
   const axis = { ...asked, stride };
   const g = gcd(stride, dilation);
   if (Math.min(stride, output) > MOST_RESIDUES) throw tooManyPhases(stride, output);
+  const [tapStep, inputStep] = [stride / g, dilation / g];
   const residues = Array.from({ length: Math.min(stride, output) }, (_, r): Residue => {
-    const f = modulo(r + padding, stride);
-    const { firstTap, taps } = phaseTaps(f, axis);
-    const firstInput = taps === 0 ? 0 : (r + padding - firstTap * dilation) / stride;
-    return { taps, firstTap, firstInput, positions: Math.ceil((output - r) / stride) };
+    const { firstTap, taps } = phaseTaps(modulo(r + padding, stride), axis);
+    const firstInput = (r + padding - firstTap * dilation) / stride;
+    const positions = Math.ceil((output - r) / stride);
+    // Of all m + i₀ − j·d′, some are real.
+    const begin = Math.max(0, Math.ceil((firstInput - input + 1) / inputStep));
+    const end = Math.min(taps, Math.floor((firstInput + positions - 1) / inputStep) + 1);
+    if (end <= begin) return { taps: 0, firstTap: 0, firstInput: 0, positions };
+    return {
+      taps: end - begin,
+      firstTap: firstTap + begin * tapStep,
+      firstInput: firstInput - begin * inputStep,
+      positions,
+    };
   });
-  return {
-    input,
-    output,
-    kernel,
-    stride: Math.min(stride, output),
-    tapStep: stride / g,
-    inputStep: dilation / g,
-    residues,
-  };
+  return { input, output, kernel, stride: Math.min(stride, output), tapStep, inputStep, residues };
 }
 
 /** Σ ⌊(a·i + b) / m⌋ for i = 0 … n − 1, as Euclid's algorithm goes; all at least 0, m at least 1. */

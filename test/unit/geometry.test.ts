@@ -76,6 +76,19 @@ test('the residues are whole numbers, of taps that there are, and their position
   fc.assert(property, { numRuns: 2000 });
 });
 
+test('each tap of a residue reaches a real input', () => {
+  const property = fc.property(axes, (asked) => {
+    const { input, inputStep, residues } = axisGeometry(asked);
+    for (const { taps, firstInput, positions } of residues) {
+      for (let j = 0; j < taps; j++) {
+        const first = firstInput - j * inputStep;
+        expect(Math.min(first + positions, input)).toBeGreaterThan(Math.max(first, 0));
+      }
+    }
+  });
+  fc.assert(property, { numRuns: 5000 });
+});
+
 test('taps are useful where they meet a real input', () => {
   const property = fc.property(axes, (axis) => {
     expect(usefulTaps(axis)).toBe(meetings(axis).length);
