@@ -12,6 +12,7 @@ import { joinHigh, joinLow, zipHigh, zipLow } from './lanes';
 export function fillStrip(
   strip: usize,
   planeStride: usize,
+  stripRowStride: usize,
   rows: i32,
   columns: i32,
   source: usize,
@@ -24,10 +25,9 @@ export function fillStrip(
   left: i32,
   right: i32,
 ): void {
-  const stripRowStride: usize = (<usize>columns) << 2;
   const quads = channelStride == 4 && columnStride != 4 ? channels & ~3 : 0;
   for (let channel = 0; channel < quads; channel += 4) {
-    const target = strip + <usize>channel * planeStride + ((<usize>(top * columns + left)) << 2);
+    const target = strip + <usize>channel * planeStride + <usize>top * stripRowStride + ((<usize>left) << 2);
     const from = source + ((<usize>channel) << 2);
     for (let row = 0; row < bottom - top; row++) {
       const y: usize = row;
@@ -38,7 +38,7 @@ export function fillStrip(
     let target = strip;
     let from = source;
     for (let row = 0; row < rows; row++) {
-      const end = target + stripRowStride;
+      const end = target + ((<usize>columns) << 2);
       if (row < top || row >= bottom) {
         clear(target, end);
       } else {
@@ -50,7 +50,7 @@ export function fillStrip(
         clear(last, end);
         from += rowStride;
       }
-      target = end;
+      target += stripRowStride;
     }
     strip += planeStride;
     source += channelStride;

@@ -5,6 +5,7 @@ export interface WasmExports {
   fillStrip(
     strip: number,
     planeStride: number,
+    stripRowStride: number,
     rows: number,
     columns: number,
     source: number,

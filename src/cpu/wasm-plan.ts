@@ -5,9 +5,25 @@
  * strip, to stay in a core's second-level cache. A job is one tile of one image and group, or of several groups whose channels
  * lie together, for some of its output channels; jobs are independent, and any number of threads may share them.
  */
-import type { Axis, Residue } from '../geometry.ts';
 import type { Addresses, Problem } from '../plan.ts';
 import type { Activation } from '../types.ts';
+import {
+  bandsOf,
+  isFar,
+  placeIn,
+  columnsOf,
+  FAR,
+  innerReach,
+  isReal,
+  largest,
+  least,
+  most,
+  outerReach,
+  tileBetween,
+  type Band,
+  type InnerReach,
+  type Reach,
+} from './wasm-axes.ts';
 
 /** A whole layer's problem: its tensors begin at their first element, whatever part of them a GPU would bind. */
 export interface WasmProblem extends Pick<
@@ -38,7 +54,7 @@ export interface PlanAxis {
 /** Phases that read the same inputs: their output channels are rows of one product. */
 export interface RowFamily {
   readonly phases: readonly number[];
-  /** Positions of a tile, halo included. */
+  /** Positions of a run. */
   readonly positions: number;
   /** Where its results begin, in bytes from the work's results. */
   readonly results: number;
@@ -55,12 +71,14 @@ export interface RowBlock {
 
 /**
  * The part of the input that a tile reads: [input channel][row][column]. Rows are of one piece, or, where taps lie further apart
- * than a tile is high, a band for each tap: `bandRows` rows for each of them, which are `bandStep` rows of the input apart.
+ * than a tile is high, a band for each tap: `bandRows` rows for each of them, which are `bandStep` rows of the input apart. So
+ * are columns, but for taps nearer than a tile is wide, which share a band.
  */
 interface Strip {
   readonly bands: number;
   readonly bandRows: number;
   readonly bandStep: number;
+  readonly columnBands: readonly Band[];
   readonly columns: number;
   readonly planeStride: number;
   readonly bytes: number;
@@ -92,6 +110,10 @@ export interface WasmPlan {
   readonly reaches: Int32Array;
   /** For kernel 'rows'. */
   readonly families: readonly RowFamily[];
+  /** Into how many runs its positions are cut: one, on through the halo, or the rows of a tile, where that is wide. */
+  readonly runs: number;
+  /** By how much positions of a family exceed a tile's columns, at most. */
+  readonly spread: number;
   /** Byte offsets: each tap's of its first input and its weights, and, from word `phaseTable` on, of each phase's results. */
   readonly tables: Int32Array;
   readonly phaseTable: number;
@@ -123,15 +145,13 @@ export interface WasmCuts {
 const GROUPS_TOGETHER = 16;
 /** Multiplications of one job, about: a few milliseconds, so that an abort is heard. */
 const JOB_MULTIPLICATIONS = 2 ** 25;
-/** Taps so many inputs apart that tiles between them are worth it: many tiles then meet few taps. */
-const FAR = 8;
+/** Positions that runs are rounded to, about: a kernel's step. */
+const RUN = 16;
 /** Bytes that kernels may read beyond what they need: 32 positions, and some. */
 const SLACK = 192;
 
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-const most = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b));
-const least = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b));
 
 /** Packed weights: the bias, then [group][panel][kernel row][kernel column][input channel][panel's output channels]. */
 export function packedSize(
@@ -151,52 +171,6 @@ export function packedSize(
   };
 }
 
-/** An axis, as tiles and strips see it. */
-interface Reach {
-  readonly axis: Axis;
-  /** Of `PlanAxis`. */
-  readonly shifts: readonly number[];
-  readonly low: number;
-  /** How many m + shift there are. */
-  readonly extent: number;
-  /** By how much a strip exceeds its tile. */
-  readonly halo: number;
-  /** The most taps of a residue. */
-  readonly taps: number;
-}
-
-interface InnerReach extends Reach {
-  /** Where, from the start of the strip, the first tap of each residue reads for the tile's first position. */
-  readonly origins: readonly number[];
-}
-
-const isReal = ({ taps }: Residue): boolean => taps > 0;
-
-/** The outer axis: positions of all residues that read the same inputs fall into the same tile, and their rows are aligned. */
-function outerReach(axis: Axis): Reach {
-  const real = axis.residues.filter(isReal);
-  const first = real.length === 0 ? 0 : least(real.map(({ firstInput }) => firstInput));
-  const halo = real.length === 0 ? 0 : most(real.map(({ taps }) => (taps - 1) * axis.inputStep));
-  const shifts = axis.residues.map((residue) => (isReal(residue) ? residue.firstInput - first : 0));
-  const extent = most(axis.residues.map(({ positions }, r) => positions + shifts[r]!));
-  const taps = halo / axis.inputStep + 1;
-  return { axis, shifts, low: first - halo, extent, halo, taps };
-}
-
-/** The inner axis: a tile has the same positions of all residues, since their columns are interleaved. */
-function innerReach(axis: Axis): InnerReach {
-  const real = axis.residues.filter(isReal);
-  const low = real.length === 0 ? 0 : least(real.map((r) => r.firstInput - (r.taps - 1) * axis.inputStep));
-  const origins = axis.residues.map((residue) => (isReal(residue) ? residue.firstInput - low : 0));
-  const shifts = origins.map(() => 0);
-  const taps = most([1, ...real.map((residue) => residue.taps)]);
-  return { axis, shifts, low, extent: axis.residues[0]!.positions, halo: most(origins), taps, origins };
-}
-
-/** The largest tile that some taps may miss. */
-const tileBetween = ({ axis, taps, extent }: Reach): number =>
-  taps > 1 && axis.inputStep >= FAR ? Math.min(axis.inputStep, extent) : extent;
-
 /** A phase by its residues; `index` is outer residue · inner stride + inner residue. */
 interface PlannedPhase {
   readonly index: number;
@@ -215,7 +189,7 @@ function phasesOf(outer: Reach, inner: InnerReach): PlannedPhase[] {
   );
 }
 
-/** Phases with equally many taps: they read the same inputs, each from its own first column on. */
+/** Phases with equally many taps, and near origins: they read the same inputs, each from its own first column on. */
 interface Family {
   readonly phases: readonly PlannedPhase[];
   /** The least origin of its phases on the inner axis, and by how much others exceed it. */
@@ -231,10 +205,23 @@ function familiesOf(phases: readonly PlannedPhase[]): Family[] {
     if (family === undefined) families.set(key, [phase]);
     else family.push(phase);
   }
-  return [...families.values()].map((members) => {
-    const inner = members.map(({ origin }) => origin);
-    return { phases: members, origin: least(inner), spread: most(inner) - least(inner) };
-  });
+  return [...families.values()]
+    .flatMap((members) => nearOnes(members))
+    .map((members) => {
+      const inner = members.map(({ origin }) => origin);
+      return { phases: members, origin: least(inner), spread: most(inner) - least(inner) };
+    });
+}
+
+/** Cut where origins are far apart. */
+function nearOnes(phases: readonly PlannedPhase[]): PlannedPhase[][] {
+  const sorted = [...phases].sort((a, b) => a.origin - b.origin);
+  const near: PlannedPhase[][] = [];
+  for (const [at, phase] of sorted.entries()) {
+    if (at > 0 && phase.origin - sorted[at - 1]!.origin <= FAR) near.at(-1).push(phase);
+    else near.push([phase]);
+  }
+  return near;
 }
 
 /** Rows in blocks of 1 to 4, as few as there can be, and threes rather than a four and a one. */
@@ -263,10 +250,16 @@ function panelResults(rows: number, columns: number, innerStride: number): Resul
   return { channelStride, rowStride, phaseStride: rows * rowStride, groupStride: bytes, bytes };
 }
 
-const familyPositions = ({ spread }: Family, rows: number, columns: number, stripColumns: number): number =>
-  (rows - 1) * stripColumns + columns + spread;
+/** How far a run through the halo goes, and how far one that ends with its row. */
+const familyPositions = (
+  { spread }: Family,
+  rows: number,
+  columns: number,
+  stripColumns: number,
+  runs: number,
+): number => (runs > 1 ? 0 : (rows - 1) * stripColumns) + columns + spread;
 
-/** [group][family][phase][channel][position], positions as they follow each other in the strip. */
+/** [group][family][phase][channel][position], positions as they follow each other in the strip, or row by row. */
 function rowResults(
   rows: number,
   columns: number,
@@ -274,18 +267,21 @@ function rowResults(
   families: readonly Family[],
   panel: number,
   groupsTogether: number,
-): Results {
-  const positions = most(families.map((family) => familyPositions(family, rows, columns, stripColumns)));
-  // The last step of a kernel may write 31 positions too many.
-  const channelStride = (roundUp(positions, 4) + 32) * 4;
+): Results & { readonly runs: number } {
+  const widest = roundUp(columns + most(families.map(({ spread }) => spread)), RUN);
+  const runs = widest < stripColumns ? rows : 1;
+  const rowColumns = runs > 1 ? widest : stripColumns;
+  // The last step of a kernel may write 31 positions too many; a run's, before the next run is written.
+  const channelStride = (roundUp((rows - 1) * rowColumns + widest, 4) + 32) * 4;
   const count = sum(families.map(({ phases }) => phases.length * panel));
   const groupStride = count * channelStride;
   return {
     channelStride,
-    rowStride: stripColumns * 4,
+    rowStride: rowColumns * 4,
     phaseStride: 0,
     groupStride,
     bytes: groupsTogether * groupStride,
+    runs,
   };
 }
 
@@ -310,11 +306,12 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   const groupSets = Math.ceil(groups / groupsTogether);
 
   // The tile: whole rows if they fit, and as many as fit.
-  const layOut = (tileRows: number, tileColumns: number): { strip: Strip; results: Results } => {
+  const layOut = (tileRows: number, tileColumns: number): { strip: Strip; results: Results; runs: number } => {
     const bandStep = Math.min(outer.axis.inputStep, tileRows);
     const inBands = bandStep < outer.axis.inputStep;
     const stripRows = tileRows + (outer.taps - 1) * bandStep;
-    const stripColumns = tileColumns + inner.halo;
+    const columnBands = bandsOf(inner, tileColumns);
+    const stripColumns = columnsOf(columnBands);
     // An odd number of cache lines, so that the channels of one position do not share a set of the cache.
     const planeStride = ((roundUp(stripRows * stripColumns * 4, 64) / 64) | 1) * 64;
     const bytes = groupsTogether * inChannels * planeStride;
@@ -322,15 +319,14 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
       bands: inBands ? outer.taps : 1,
       bandRows: inBands ? tileRows : stripRows,
       bandStep: outer.axis.inputStep,
+      columnBands,
       columns: stripColumns,
       planeStride,
       bytes,
     };
-    const results =
-      kernel === 'rows'
-        ? rowResults(tileRows, tileColumns, stripColumns, families, panel, groupsTogether)
-        : panelResults(tileRows, tileColumns, inner.axis.stride);
-    return { strip, results };
+    if (kernel !== 'rows') return { strip, results: panelResults(tileRows, tileColumns, inner.axis.stride), runs: 1 };
+    const { runs, ...results } = rowResults(tileRows, tileColumns, stripColumns, families, panel, groupsTogether);
+    return { strip, results, runs };
   };
   // The least job, a panel or all rows of one tile, should be short, and its memory fit the cache.
   const perPosition = kernelTaps * inChannels * panel * groupsTogether;
@@ -338,22 +334,17 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
     const { strip, results } = layOut(tileRows, tileColumns);
     return strip.bytes + results.bytes <= tileBytes && tileRows * tileColumns * perPosition <= JOB_MULTIPLICATIONS;
   };
-  const columnsAllowed = Math.min(
-    Math.floor(rowBytes / (4 * groupsTogether * inChannels * (1 + outer.halo))) - inner.halo,
-    Math.floor(JOB_MULTIPLICATIONS / perPosition),
+  const outerMost = kernel === 'point' ? outer.extent : tileBetween(outer);
+  const innerMost = kernel === 'positions' ? tileBetween(inner) : inner.extent;
+  const rowBytesPerColumn = 4 * groupsTogether * inChannels * outer.taps;
+  const columnsAllowed = largest(
+    Math.min(innerMost, Math.floor(JOB_MULTIPLICATIONS / perPosition)),
+    (tile) => rowBytesPerColumn * columnsOf(bandsOf(inner, tile)) <= rowBytes,
   );
-  const [outerMost, innerMost] =
-    kernel === 'positions' ? [tileBetween(outer), tileBetween(inner)] : [outer.extent, inner.extent];
   let innerTiles = Math.ceil(inner.extent / Math.min(Math.max(16, columnsAllowed), innerMost));
   const innerTile = Math.min(inner.extent, roundUp(Math.ceil(inner.extent / innerTiles), 4));
   innerTiles = Math.ceil(inner.extent / innerTile);
-  // The highest that fits: by halves, for there may be millions of rows.
-  let [outerTile, over] = [1, outerMost + 1];
-  while (over - outerTile > 1) {
-    const middle = Math.floor((outerTile + over) / 2);
-    if (fits(middle, innerTile)) outerTile = middle;
-    else over = middle;
-  }
+  let outerTile = largest(outerMost, (tile) => fits(tile, innerTile));
   const wanted = Math.ceil(minimumJobs / Math.max(1, batch * groupSets * innerTiles));
   const rowsWanted = Math.min(Math.ceil(wanted / panels), outer.extent);
   outerTile = Math.ceil(outer.extent / Math.max(Math.ceil(outer.extent / outerTile), rowsWanted));
@@ -361,7 +352,7 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
   const multiplications = outerTile * innerTile * perPosition * panels;
   const partsWanted = Math.max(Math.ceil(multiplications / JOB_MULTIPLICATIONS), Math.ceil(wanted / outerTiles));
   const parts = kernel === 'rows' ? 1 : Math.min(panels, partsWanted);
-  const { strip, results } = layOut(outerTile, innerTile);
+  const { strip, results, runs } = layOut(outerTile, innerTile);
 
   // The tables: what each tap reads, then where each phase's results are.
   const tables: number[] = [];
@@ -375,7 +366,7 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
     for (let j = 0; j < J; j++) {
       for (let l = 0; l < L; l++) {
         const column = origin - l * inner.axis.inputStep;
-        const input = (outer.taps - 1 - j) * rowStep * strip.columns + column;
+        const input = (outer.taps - 1 - j) * rowStep * strip.columns + placeIn(strip.columnBands, column);
         const outerTap = a.firstTap + outer.axis.tapStep * j;
         const innerTap = b.firstTap + inner.axis.tapStep * l;
         const tap = swapped ? innerTap * columns.kernel + outerTap : outerTap * columns.kernel + innerTap;
@@ -401,7 +392,7 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
       });
       rowFamilies.push({
         phases: family.phases.map(({ index }) => index),
-        positions: familyPositions(family, outerTile, innerTile, strip.columns),
+        positions: familyPositions(family, outerTile, innerTile, strip.columns, runs),
         results: at,
         blocks,
       });
@@ -448,12 +439,14 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
     parts,
     jobs: batch * groupSets * outerTiles * innerTiles * parts,
     taps,
-    reaches: Int32Array.from(outerMost < outer.extent || innerMost < inner.extent ? reaches : []),
+    reaches: Int32Array.from(isFar(outer, outerTile) || isFar(inner, innerTile) ? reaches : []),
     families: rowFamilies.map((family) => ({
       ...family,
       blocks: family.blocks.map((block) => ({ ...block, weights: weightsAt + block.weights })),
     })),
     tables: words,
+    runs,
+    spread: most([0, ...families.map(({ spread }) => spread)]),
     phaseTable,
     strip,
     results,

@@ -73,9 +73,10 @@ export class WasmRunner {
         }
         filled = index;
         if (plan.kernel === 'rows') {
-          if (group !== gathered) this.#gather(plan, addresses, tile);
+          // In the order of the taps, which are each tile's own where some miss it.
+          if (group !== gathered || plan.reaches.length > 0) this.#gather(plan, addresses, tile, taps);
           gathered = group;
-          this.#multiplyRows(plan, addresses, tile);
+          this.#multiplyRows(plan, addresses, tile, taps);
         } else {
           const firstPanel = Math.floor((plan.panels * part) / parts);
           const endPanel = Math.floor((plan.panels * (part + 1)) / parts);
@@ -89,51 +90,55 @@ export class WasmRunner {
   #fill(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): void {
     const { outer, inner, problem, inputSteps, strip } = plan;
     const { input } = problem;
-    const firstColumn = tile.inner + inner.low;
-    const left = clamp(-firstColumn, 0, strip.columns);
-    const right = clamp(inner.input - firstColumn, left, strip.columns);
     for (let band = 0; band < strip.bands; band++) {
       const firstRow = tile.outer + outer.low + band * strip.bandStep;
       const top = clamp(-firstRow, 0, strip.bandRows);
       const bottom = clamp(outer.input - firstRow, top, strip.bandRows);
-      const source =
-        tile.batch * input.batch +
-        tile.group * input.group +
-        (firstRow + top) * inputSteps[0] +
-        (firstColumn + left) * inputSteps[1];
-      this.code.fillStrip(
-        addresses.work + plan.work.strip + band * strip.bandRows * strip.columns * 4,
-        strip.planeStride,
-        strip.bandRows,
-        strip.columns,
-        addresses.input + source * 4,
-        tile.groups * problem.inChannels,
-        input.channel * 4,
-        inputSteps[0] * 4,
-        inputSteps[1] * 4,
-        top,
-        bottom,
-        left,
-        right,
-      );
+      for (const { offset, at, columns } of strip.columnBands) {
+        const firstColumn = tile.inner + inner.low + offset;
+        const left = clamp(-firstColumn, 0, columns);
+        const right = clamp(inner.input - firstColumn, left, columns);
+        const source =
+          tile.batch * input.batch +
+          tile.group * input.group +
+          (firstRow + top) * inputSteps[0] +
+          (firstColumn + left) * inputSteps[1];
+        this.code.fillStrip(
+          addresses.work + plan.work.strip + (band * strip.bandRows * strip.columns + at) * 4,
+          strip.planeStride,
+          strip.columns * 4,
+          strip.bandRows,
+          columns,
+          addresses.input + source * 4,
+          tile.groups * problem.inChannels,
+          input.channel * 4,
+          inputSteps[0] * 4,
+          inputSteps[1] * 4,
+          top,
+          bottom,
+          left,
+          right,
+        );
+      }
     }
   }
 
   /** Puts the taps that reach inputs of a tile to the front of each phase's; says how many. Others read zeros alone. */
   #reach(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): number[] {
-    const { outer, inner, tables, reaches } = plan;
+    const { outer, inner, tables, reaches, spread } = plan;
     if (reaches.length === 0) return plan.taps.map(({ count }) => count);
     const words = new Int32Array(this.memory.buffer, addresses.work, tables.length);
     return plan.taps.map(({ count, table }) => {
-      let end = table;
+      let kept = table;
       for (let tap = table; tap < table + 2 * count; tap += 2) {
         const row = tile.outer + reaches[tap]!;
         const column = tile.inner + reaches[tap + 1]!;
-        if (row + outer.tile <= 0 || row >= outer.input || column + inner.tile <= 0 || column >= inner.input) continue;
-        words[end++] = tables[tap]!;
-        words[end++] = tables[tap + 1]!;
+        const end = column + inner.tile + spread;
+        if (row + outer.tile <= 0 || row >= outer.input || end <= 0 || column >= inner.input) continue;
+        words[kept++] = tables[tap]!;
+        words[kept++] = tables[tap + 1]!;
       }
-      return (end - table) / 2;
+      return (kept - table) / 2;
     });
   }
 
@@ -175,8 +180,8 @@ export class WasmRunner {
   }
 
   /** Each family's bias and weights, gathered block by block as the row kernels read them, group by group. */
-  #gather(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): void {
-    const { problem, panel, taps } = plan;
+  #gather(plan: WasmPlan, addresses: WasmAddresses, tile: Tile, taps: readonly number[]): void {
+    const { problem, panel } = plan;
     const kernelSize = problem.rows.kernel * problem.columns.kernel;
     for (let g = 0; g < tile.groups; g++) {
       const group = tile.group + g;
@@ -187,7 +192,7 @@ export class WasmRunner {
         for (const block of blocks) {
           for (let row = 0; row < block.rows; row++) {
             const channel = (block.first + row) % panel;
-            const { count, table } = taps[phases[Math.floor((block.first + row) / panel)]!]!;
+            const phase = phases[Math.floor((block.first + row) / panel)]!;
             this.code.gatherRow(
               target + block.weights + row * 4,
               block.rows * 4,
@@ -195,8 +200,8 @@ export class WasmRunner {
               weights + channel * 4,
               panel * 4,
               problem.inChannels,
-              addresses.work + table * 4,
-              count,
+              addresses.work + plan.taps[phase]!.table * 4,
+              taps[phase]!,
             );
           }
         }
@@ -204,9 +209,9 @@ export class WasmRunner {
     }
   }
 
-  #multiplyRows(plan: WasmPlan, addresses: WasmAddresses, tile: Tile): void {
+  #multiplyRows(plan: WasmPlan, addresses: WasmAddresses, tile: Tile, taps: readonly number[]): void {
     const { outer, panel, work } = plan;
-    for (let g = 0; g < tile.groups; g++) this.#multiplyGroup(plan, addresses, g);
+    for (let g = 0; g < tile.groups; g++) this.#multiplyGroup(plan, addresses, g, taps);
     this.#activate(plan, addresses);
     for (let r = 0; r < outer.stride; r++) {
       const rows = positionsIn(outer, r, tile.outer);
@@ -215,23 +220,30 @@ export class WasmRunner {
     }
   }
 
-  #multiplyGroup(plan: WasmPlan, addresses: WasmAddresses, group: number): void {
-    const { problem, work, taps, strip } = plan;
-    const { channelStride, groupStride } = plan.results;
+  #multiplyGroup(plan: WasmPlan, addresses: WasmAddresses, group: number, taps: readonly number[]): void {
+    const { problem, work, strip } = plan;
+    const { channelStride, groupStride, rowStride } = plan.results;
     for (const { phases, blocks, results, positions } of plan.families) {
-      const { count, table } = taps[phases[0]!]!;
+      const [phase] = phases as [number];
       for (const block of blocks) {
-        this.#rowKernels[block.rows - 1]!(
-          addresses.work + work.strip + group * problem.inChannels * strip.planeStride,
-          strip.planeStride,
-          problem.inChannels,
-          addresses.work + group * work.groupWeights + block.weights,
-          addresses.work + table * 4,
-          count,
-          positions,
-          addresses.work + work.results + group * groupStride + results + block.first * channelStride,
-          channelStride,
-        );
+        for (let run = 0; run < plan.runs; run++) {
+          this.#rowKernels[block.rows - 1]!(
+            addresses.work + work.strip + group * problem.inChannels * strip.planeStride + run * strip.columns * 4,
+            strip.planeStride,
+            problem.inChannels,
+            addresses.work + group * work.groupWeights + block.weights,
+            addresses.work + plan.taps[phase]!.table * 4,
+            taps[phase]!,
+            positions,
+            addresses.work +
+              work.results +
+              group * groupStride +
+              results +
+              block.first * channelStride +
+              run * rowStride,
+            channelStride,
+          );
+        }
       }
     }
   }

@@ -284,6 +284,19 @@ test('a kernel of 200,000 columns', async () => {
   expect(values.every((value, i) => value === weight.data[i])).toBe(true);
 });
 
+test.each([
+  [1, 2, 4e6],
+  [2, 1, 4e6],
+  [2, 2, 2000],
+])('a kernel of %i × %i, its taps %i outputs apart', async (height, width, dilation) => {
+  const weight = integerTensor([2, 1, height, width], 1);
+  const input = integerTensor([1, 2, 1, 2], 2);
+  const bias = integerTensor([1], 3);
+  const options = { dilation, activation: 'relu' } as const;
+  const result = await convTranspose2d(input, weight, bias, { ...options, device: 'cpu' });
+  expect(mismatch(result, { input, weight, bias, options }, { lane: 'exact' })).toBeUndefined();
+});
+
 test('small work stays on the calling thread, which helps with more, and not with what is long', () => {
   const cpu = new Cpu({ variant: 'relaxed-simd', workers: true, shared: true, threads: 2 });
   expect(cpu.crewFor(2e7, 2e6)).toEqual({ workers: 0, caller: true });

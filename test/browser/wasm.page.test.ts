@@ -126,6 +126,8 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
     const kernels = new Map<string, number>();
     let tiled = 0;
     let banded = 0;
+    let bandedColumns = 0;
+    let runs = 0;
     let selected = 0;
     const property = fc.property(layers, cuts, fc.boolean(), fc.nat(), (layer, cut, shared, seed) => {
       const data = dataOf(layer, integerTensor, seed);
@@ -134,11 +136,13 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
       kernels.set(ran.plan.kernel, (kernels.get(ran.plan.kernel) ?? 0) + 1);
       if (ran.plan.inner.tiles > 1 && ran.plan.outer.tiles > 1) tiled++;
       if (ran.plan.strip.bands > 1) banded++;
+      if (ran.plan.strip.columnBands.length > 1) bandedColumns++;
+      if (ran.plan.runs > 1) runs++;
       if (ran.plan.reaches.length > 0) selected++;
     });
     fc.assert(property, { numRuns: 600 });
     for (const kernel of ['rows', 'positions', 'point']) expect(kernels.get(kernel), kernel).toBeGreaterThan(5);
-    for (const count of [tiled, banded, selected]) expect(count).toBeGreaterThan(5);
+    for (const count of [tiled, banded, bandedColumns, runs, selected]) expect(count).toBeGreaterThan(5);
   });
 
   test('every number of columns is exact', () => {
@@ -193,6 +197,22 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
     host.read(call, rounded);
     expect(rounded).toEqual(expected);
   });
+});
+
+test('strips grow with what a tile reads, not with how far apart that is', () => {
+  for (const [outChannels, kernel] of [
+    [3, [1, 2]],
+    [3, [2, 1]],
+    [64, [1, 3]],
+    [64, [3, 2]],
+  ] as const) {
+    for (const dilation of [1e4, 1e5, 1e6]) {
+      const { spec } = resolveOptions(8, outChannels, kernel, { dilation, stride: 2 });
+      const { parts } = planLayer(spec, [1, 8, 7, 9], undefined, capabilitiesOf('cpu', ''));
+      const { work } = planWasm({ ...parts[0]!.problem, activation: 'none', negativeSlope: 0 });
+      expect(work.size).toBeLessThan(2 ** 20);
+    }
+  }
 });
 
 test('a plan takes no longer for more rows', () => {
