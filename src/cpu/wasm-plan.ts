@@ -147,6 +147,8 @@ const GROUPS_TOGETHER = 16;
 const JOB_MULTIPLICATIONS = 2 ** 25;
 /** Positions that runs are rounded to, about: a kernel's step. */
 const RUN = 16;
+/** Multiplications, of each row, that a run more costs. */
+const RUN_COST = 1000;
 /** Bytes that kernels may read beyond what they need: 32 positions, and some. */
 const SLACK = 192;
 
@@ -267,9 +269,10 @@ function rowResults(
   families: readonly Family[],
   panel: number,
   groupsTogether: number,
+  perPosition: number,
 ): Results & { readonly runs: number } {
   const widest = roundUp(columns + most(families.map(({ spread }) => spread)), RUN);
-  const runs = widest < stripColumns ? rows : 1;
+  const runs = (stripColumns - widest) * perPosition > RUN_COST ? rows : 1;
   const rowColumns = runs > 1 ? widest : stripColumns;
   // The last step of a kernel may write 31 positions too many; a run's, before the next run is written.
   const channelStride = (roundUp((rows - 1) * rowColumns + widest, 4) + 32) * 4;
@@ -325,7 +328,15 @@ export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
       bytes,
     };
     if (kernel !== 'rows') return { strip, results: panelResults(tileRows, tileColumns, inner.axis.stride), runs: 1 };
-    const { runs, ...results } = rowResults(tileRows, tileColumns, stripColumns, families, panel, groupsTogether);
+    const { runs, ...results } = rowResults(
+      tileRows,
+      tileColumns,
+      stripColumns,
+      families,
+      panel,
+      groupsTogether,
+      kernelTaps * inChannels,
+    );
     return { strip, results, runs };
   };
   // The least job, a panel or all rows of one tile, should be short, and its memory fit the cache.

@@ -127,7 +127,6 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
     let tiled = 0;
     let banded = 0;
     let bandedColumns = 0;
-    let runs = 0;
     let selected = 0;
     const property = fc.property(layers, cuts, fc.boolean(), fc.nat(), (layer, cut, shared, seed) => {
       const data = dataOf(layer, integerTensor, seed);
@@ -137,12 +136,24 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
       if (ran.plan.inner.tiles > 1 && ran.plan.outer.tiles > 1) tiled++;
       if (ran.plan.strip.bands > 1) banded++;
       if (ran.plan.strip.columnBands.length > 1) bandedColumns++;
-      if (ran.plan.runs > 1) runs++;
       if (ran.plan.reaches.length > 0) selected++;
     });
     fc.assert(property, { numRuns: 600 });
     for (const kernel of ['rows', 'positions', 'point']) expect(kernels.get(kernel), kernel).toBeGreaterThan(5);
-    for (const count of [tiled, banded, bandedColumns, runs, selected]) expect(count).toBeGreaterThan(5);
+    for (const count of [tiled, banded, bandedColumns, selected]) expect(count).toBeGreaterThan(5);
+  });
+
+  test.each([9, 33, 70])('few output channels of %i columns with far taps are exact', (columns) => {
+    for (const outChannels of [1, 2, 3, 5, 12]) {
+      const options = { dilation: [9, 17], stride: [1, 2], padding: 9 } as const;
+      const layer: Layer = { input: [1, 16, 20, columns], outChannels, kernel: [3, 5], options };
+      const data = dataOf(layer, integerTensor, columns);
+      for (const cuts of [{}, { minimumJobs: 12 }, { rowBytes: 6000 }]) {
+        const ran = runOnWasm(layer, { variant, shared: true, cuts }, data);
+        expect(ran.plan.runs).toBeGreaterThan(1);
+        judged(layer, 'exact', ran, data);
+      }
+    }
   });
 
   test('every number of columns is exact', () => {
