@@ -131,11 +131,12 @@ function interleaveChannels(
   columns: i32,
 ): void {
   const step: usize = columnStride * stride;
-  const end = output + columnStride * columns;
   for (let r = 0; r < stride; r++) {
     let source: usize = results + load<i32>(phases + ((<usize>r) << 2));
     let target = output + columnStride * r;
-    for (; target + 3 * step < end; target += step << 2, source += 16) {
+    // Columns are counted, for addresses beyond the last may be beyond 4 GiB.
+    let column = r;
+    for (; column + 3 * stride < columns; column += stride << 2, target += step << 2, source += 16) {
       const a = v128.load(source);
       const b = v128.load(source + channelStride);
       const c = v128.load(source + 2 * channelStride);
@@ -149,7 +150,7 @@ function interleaveChannels(
       v128.store(target + 2 * step, joinLow(highAB, highCD));
       v128.store(target + 3 * step, joinHigh(highAB, highCD));
     }
-    for (; target < end; target += step, source += 4) {
+    for (; column < columns; column += stride, target += step, source += 4) {
       store<f32>(target, load<f32>(source));
       store<f32>(target, load<f32>(source + channelStride), 4);
       store<f32>(target, load<f32>(source + 2 * channelStride), 8);

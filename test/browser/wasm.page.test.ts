@@ -98,7 +98,7 @@ const layers: fc.Arbitrary<Layer> = fc
     size: fc.tuple(fc.constantFrom(1, 1, 2, 3, 5, 9), fc.constantFrom(1, 1, 2, 4, 5, 13, 37)),
     kernel: both(fc.integer({ min: 1, max: 5 })),
     stride: both(fc.integer({ min: 1, max: 5 })),
-    dilation: both(fc.constantFrom(1, 1, 2, 3, 4, 9, 17)),
+    dilation: both(fc.constantFrom(1, 1, 2, 3, 4, 9, 17, 29, 29)),
     sides: fc.tuple(...Array.from({ length: 4 }, () => fc.integer({ min: -3, max: 5 }))),
     layout: fc.constantFrom('NCHW' as const, 'NHWC' as const),
     activation: fc.constantFrom<Activation>('none', 'none', 'relu', 'relu6'),
@@ -262,6 +262,26 @@ test('the heap uses again what was freed, and refuses what cannot be had', () =>
   expect(heap.memory.buffer.byteLength).toBe(grown);
   expect(() => heap.allocate(2 ** 33)).toThrow(ConvTranspose2dError);
   expect(() => heap.allocate(2 ** 33)).toThrow(expect.objectContaining({ code: 'OUT_OF_MEMORY' }) as Error);
+});
+
+test.each(['simd', 'relaxed-simd'] as const)('%s: pixels up to the last address of all', (variant) => {
+  const memory = new WebAssembly.Memory({ initial: 65536, maximum: 65536 });
+  const { code } = new WasmRunner(memory, variant);
+  // Four channels of six columns, 128 kB apart, of two phases; the results begin at 1024, a channel every 16 bytes.
+  const [columns, pitch] = [6, 2 ** 17];
+  const output = 2 ** 32 - (columns - 1) * pitch - 16;
+  const low = new Float32Array(memory.buffer, 0, 2 ** 18).fill(NaN);
+  const results = 1024 / 4;
+  for (let i = 0; i < 64; i++) low[results + i] = i;
+  new Int32Array(memory.buffer, 512, 2).set([0, 64]);
+  const before = low.slice();
+  code.interleave(1024, 512, 2, 16, 0, output, 4, 0, pitch, 4, 1, columns);
+  expect(low.findIndex((value, at) => !Object.is(value, before[at]))).toBe(-1);
+  for (let column = 0; column < columns; column++) {
+    const pixel = [...new Float32Array(memory.buffer, output + column * pitch, 4)];
+    const at = (column % 2) * 16 + Math.floor(column / 2);
+    expect(pixel).toEqual([0, 4, 8, 12].map((channel) => at + channel));
+  }
 });
 
 test('a call beyond 2 GiB of addresses is right', () => {
