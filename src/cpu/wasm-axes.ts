@@ -117,6 +117,6 @@ export const columnsOf = (bands: readonly Band[]): number => bands.reduce((sum, 
 
 /** Where in the strip an offset of `InnerReach` is. */
 export function placeIn(bands: readonly Band[], offset: number): number {
-  const { at, offset: first } = bands.filter((band) => band.offset <= offset).at(-1);
+  const { at, offset: first } = bands.reduce((found, band) => (band.offset <= offset ? band : found));
   return at + offset - first;
 }

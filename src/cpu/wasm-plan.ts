@@ -217,11 +217,12 @@ function familiesOf(phases: readonly PlannedPhase[]): Family[] {
 
 /** Cut where origins are far apart. */
 function nearOnes(phases: readonly PlannedPhase[]): PlannedPhase[][] {
-  const sorted = [...phases].sort((a, b) => a.origin - b.origin);
   const near: PlannedPhase[][] = [];
-  for (const [at, phase] of sorted.entries()) {
-    if (at > 0 && phase.origin - sorted[at - 1]!.origin <= FAR) near.at(-1).push(phase);
-    else near.push([phase]);
+  let last = -Infinity;
+  for (const phase of [...phases].sort((a, b) => a.origin - b.origin)) {
+    if (phase.origin - last > FAR) near.push([]);
+    near[near.length - 1]!.push(phase);
+    last = phase.origin;
   }
   return near;
 }
