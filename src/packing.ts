@@ -1,9 +1,9 @@
 /**
- * The packed weights, on the host: [group][kernel row][kernel column][input channel][output channel], the channels padded to
+ * The packed weights and inputs, on the host. Weights: [group][kernel row][kernel column][input channel][output channel], the channels padded to
  * whole fours by zeros. One vec4 of output channels is a texel of a texture, and so are they all, as they are.
  */
 import type { Spec } from './options.ts';
-import { packedElements, paddedInChannels, paddedOutChannels } from './plan.ts';
+import { packedElements, paddedInChannels, paddedOutChannels, textureSize, type Problem } from './plan.ts';
 import { zeros } from './tensors.ts';
 import { weightStrides } from './weight-strides.ts';
 
@@ -35,6 +35,25 @@ export function packWeight(spec: Spec, weight: Float32Array): Float32Array<Array
   forEachRow(spec, (to, from) => {
     for (let c = 0; c < outs; c++) packed[to + c] = weight[from + c * o]!;
   });
+  return packed;
+}
+
+/** An input as texels, as `input_texels.wgsl` writes so many of them, in whole lines. @throws ConvTranspose2dError OUT_OF_MEMORY */
+export function packInput(problem: Problem, texels: number, input: Float32Array): Float32Array<ArrayBuffer> {
+  const { batch, groups, inChannels, rows, columns, input: addresses } = problem;
+  const [width, lines] = textureSize(texels);
+  const packed = zeros(4 * width * lines);
+  const plane = rows.input * columns.input;
+  const step = addresses.column;
+  for (let image = 0; image < batch * groups; image++) {
+    const first = Math.floor(image / groups) * addresses.batch + (image % groups) * addresses.group;
+    for (let q = 0; q < inChannels; q++) {
+      let to = 4 * (image * Math.ceil(inChannels / 4) + (q >> 2)) * plane + (q & 3);
+      let from = first + q * addresses.channel;
+      // A row follows on a row's last column.
+      for (let p = 0; p < plane; p++, to += 4, from += step) packed[to] = input[from]!;
+    }
+  }
   return packed;
 }
 

@@ -9,7 +9,7 @@ import {
   elementCount,
   float16Tensor,
 } from '../tensors.ts';
-import { textureSize } from '../plan.ts';
+import { TEXELS_IN_LINE, textureSize } from '../plan.ts';
 import type { DType, GpuTensor, HostTensor } from '../types.ts';
 import { TEXEL_FORMAT } from './pipelines.ts';
 import { inScopes, lossBehind, lossOf, makeBuffer, makeTexture } from './scopes.ts';
@@ -54,18 +54,18 @@ export const tableFrom = (device: GPUDevice, label: string, words: ArrayBuffer):
   bufferFrom(device, label, GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE, new Uint8Array(words));
 
 /** A texture that holds so many texels, in whole lines; they are written by shaders, or copied. */
-export const makeTexels = (
-  device: GPUDevice,
-  label: string,
-  texels: number,
-  written: 'STORAGE_BINDING' | 'COPY_DST' = 'STORAGE_BINDING',
-): GPUTexture =>
+export const makeTexels = (device: GPUDevice, label: string, texels: number): GPUTexture =>
   makeTexture(device, {
     label,
     size: textureSize(texels),
     format: TEXEL_FORMAT,
-    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage[written],
+    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
   });
+
+/** Writes the first texels of such a texture: whole lines, or the beginning of one. */
+export function writeTexels(device: GPUDevice, texture: GPUTexture, values: Float32Array<ArrayBuffer>): void {
+  device.queue.writeTexture({ texture }, values, { bytesPerRow: 16 * TEXELS_IN_LINE }, textureSize(values.length / 4));
+}
 
 /** The memory of a buffer that is mapped at creation; wgpu has none for an invalid one, whose error its scope reports. */
 function mappedRange(buffer: GPUBuffer): ArrayBuffer | undefined {

@@ -98,19 +98,27 @@ export class GpuLayer {
     });
   }
 
-  /** Compiles what a plan needs, and packs the weights meanwhile; true if all was there. With `quick`, what compiles sooner will do. */
-  async #compile(layerPlan: LayerPlan, quick: boolean): Promise<boolean> {
+  /**
+   * Compiles what a plan needs, and does meanwhile what is the page's to do: packs the weights, among others; true if all was
+   * there. With `quick`, what compiles sooner will do.
+   */
+  async #compile(layerPlan: LayerPlan, quick: boolean, meanwhile?: () => void): Promise<boolean> {
     await this.#packing;
     this.#check();
-    if (this.#prepared.has(layerPlan, quick) && this.#unpacked === undefined) return true;
-    await Promise.all([
-      this.#prepared.compile(this.#prepared.layOut(layerPlan).steps, quick),
-      this.#parameters.compile().then(() =>
-        this.#attempt(layerPlan, () => {
-          this.#packHost();
-        }),
-      ),
-    ]);
+    if (this.#prepared.has(layerPlan, quick) && this.#unpacked === undefined) {
+      meanwhile?.();
+      return true;
+    }
+    const compiling = this.#prepared.compile(this.#prepared.layOut(layerPlan).steps, quick);
+    // Sends off what was asked for, before the page is busy.
+    this.device.queue.submit([]);
+    const packing = this.#parameters.compile().then(() => {
+      meanwhile?.();
+      return this.#attempt(layerPlan, () => {
+        this.#packHost();
+      });
+    });
+    await Promise.all([compiling, packing]);
     return false;
   }
 
@@ -140,7 +148,10 @@ export class GpuLayer {
     signal: AbortSignal | undefined,
     quick = true,
   ): Promise<HostTensor> {
-    await this.#compile(layerPlan, quick);
+    let texels: Float32Array<ArrayBuffer> | undefined;
+    await this.#compile(layerPlan, quick, () => {
+      if (quick) texels = this.#prepared.texelsOf(layerPlan, input);
+    });
     signal?.throwIfAborted();
     const { outputShape } = layerPlan.plan;
     const { dtype } = this.#spec;
@@ -155,7 +166,7 @@ export class GpuLayer {
       this.#packHost();
       const from = { shape: input.shape, buffer: inputBuffer, dtype, offset: 0 };
       const to = { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 };
-      this.#prepared.encode(encoder, layerPlan, from, to, quick);
+      this.#prepared.encode(encoder, layerPlan, from, to, quick, texels);
       const staged = stage(device, encoder, outputBuffer, 0, size);
       device.queue.submit([encoder.finish()]);
       inputBuffer.destroy();

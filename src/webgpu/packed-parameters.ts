@@ -148,7 +148,7 @@ export class PackedParameters {
   makeTexels(): void {
     if (this.#texels !== undefined) return;
     const label = 'conv-transpose2d weight texels';
-    this.#texels = makeTexels(this.#device, label, packedElements(this.#spec) / 4, 'COPY_DST');
+    this.#texels = makeTexels(this.#device, label, packedElements(this.#spec) / 4);
     this.#submitTexels();
   }
 

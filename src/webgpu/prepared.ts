@@ -1,20 +1,23 @@
 /** What plans have made ahead of their calls: pipelines, tables and scratch; bind groups once tensors are met. */
 import type { Spec } from '../options.ts';
+import { packInput } from '../packing.ts';
 import { KEPT_PLANS, TEXELS_IN_LINE, textureBytes, type LayerPlan } from '../plan.ts';
-import type { GpuTensor } from '../types.ts';
-import { makeTexels, tableFrom } from './buffers.ts';
+import { toFloat32Array } from '../tensors.ts';
+import type { GpuTensor, HostTensor } from '../types.ts';
+import { makeTexels, tableFrom, writeTexels } from './buffers.ts';
 import type { PackedParameters } from './packed-parameters.ts';
 import { bindGroup, isCompiled, pipelineNow, pipelineSoon } from './pipelines.ts';
 import type { Retired } from './retired.ts';
 import { makeBuffer, type Made } from './scopes.ts';
-import { layOut, resourcesOf, type ResourceName, type Run, type Step, type Steps } from './steps.ts';
+import { layOut, resourcesOf, writtenByPage, type ResourceName, type Run, type Step, type Steps } from './steps.ts';
 
 /** A plan with everything made but the bind groups, which name the caller's tensors. */
 interface Prepared {
   readonly steps: readonly Step[];
   /** How each step runs: as it says, or quick while that is not compiled yet. */
-  runs: readonly Run[];
-  pipelines: readonly GPUComputePipeline[];
+  runs: readonly (Run | 'page')[];
+  /** None for what the page does. */
+  pipelines: readonly (GPUComputePipeline | undefined)[];
   /** Whether a call ran quick steps, and after that the compiling of the others. */
   ran: boolean;
   improving: Promise<void> | undefined;
@@ -56,16 +59,15 @@ export class PreparedPlans {
 
   /** Compiles without blocking. Kernels come last and take longest. */
   compile(steps: readonly Step[], quick: boolean): Promise<GPUComputePipeline[]> {
-    return Promise.all(
-      [...this.#runs(steps, quick)].reverse().map(({ request }) => pipelineSoon(this.#device, request)),
-    );
+    const runs = this.#runs(steps, quick).filter((run) => run !== 'page');
+    return Promise.all(runs.reverse().map(({ request }) => pipelineSoon(this.#device, request)));
   }
 
   /** Makes what a plan lacks. */
   make(layerPlan: LayerPlan, quick: boolean): Prepared {
     const device = this.#device;
-    const pipelinesOf = (runs: readonly Run[]): GPUComputePipeline[] =>
-      runs.map(({ request }) => pipelineNow(device, request));
+    const pipelinesOf = (runs: Prepared['runs']): Prepared['pipelines'] =>
+      runs.map((run) => (run === 'page' ? undefined : pipelineNow(device, run.request)));
     const ready = this.#plans.get(layerPlan);
     if (ready !== undefined) {
       if (!quick && ready.runs !== ready.steps) {
@@ -91,22 +93,35 @@ export class PreparedPlans {
     return prepared;
   }
 
-  /** Records a call by what is made, or makes it. */
+  /** The texels of an input, for the page to write in a call that may come before what writes them is compiled. */
+  texelsOf(layerPlan: LayerPlan, input: HostTensor): Float32Array<ArrayBuffer> | undefined {
+    const problem = this.has(layerPlan, false) ? undefined : writtenByPage(layerPlan);
+    return problem && packInput(problem, layerPlan.texels, toFloat32Array(input));
+  }
+
+  /** Records a call by what is made, or makes it; with `texels`, by what compiles sooner, and the page writes those at once. */
   encode(
     encoder: GPUCommandEncoder,
     layerPlan: LayerPlan,
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
     quick: boolean,
+    texels?: Float32Array<ArrayBuffer>,
   ): void {
     const prepared = this.#plans.get(layerPlan) ?? this.make(layerPlan, quick);
-    const { steps, runs, pipelines } = prepared;
+    const { steps } = prepared;
     if (steps.length === 0) return;
-    if (runs !== steps) this.#improve(prepared);
+    if (prepared.runs !== steps) {
+      this.#improve(prepared);
+      this.#write(prepared, texels);
+    }
+    const { runs, pipelines } = prepared;
     const groups = this.#bindGroups(prepared, input, output);
     const pass = encoder.beginComputePass(PASS);
     for (let i = 0; i < runs.length; i++) {
-      const [x, y, z] = runs[i]!.workgroups;
+      const run = runs[i]!;
+      if (run === 'page') continue;
+      const [x, y, z] = run.workgroups;
       pass.setPipeline(pipelines[i]!);
       pass.setBindGroup(0, groups[i]);
       pass.dispatchWorkgroups(x, y, z);
@@ -114,8 +129,22 @@ export class PreparedPlans {
     pass.end();
   }
 
+  /** Does what is the page's to do; without the texels, a pass does it from now on. */
+  #write(prepared: Prepared, texels: Float32Array<ArrayBuffer> | undefined): void {
+    const at = prepared.runs.indexOf('page');
+    if (at < 0) return;
+    const texture = this.#scratch.get('inputTexels');
+    if (texels !== undefined && texture !== undefined && 'width' in texture) {
+      writeTexels(this.#device, texture, texels);
+      return;
+    }
+    const step = prepared.steps[at]!;
+    prepared.runs = prepared.runs.map((run) => (run === 'page' ? step : run));
+    prepared.pipelines = prepared.pipelines.map((pipeline) => pipeline ?? pipelineNow(this.#device, step.request));
+  }
+
   /** How steps run: with `quick`, by what compiles sooner where the rest is not compiled yet. */
-  #runs(steps: readonly Step[], quick: boolean): readonly Run[] {
+  #runs(steps: readonly Step[], quick: boolean): Prepared['runs'] {
     const runs = steps.map((step) =>
       quick && step.quick !== undefined && !isCompiled(this.#device, step.request) ? step.quick : step,
     );

@@ -33,8 +33,18 @@ export type Binding = { readonly name: ResourceName } & Range;
 export interface Step extends Run {
   /** In the shader's order. */
   readonly bindings: readonly Binding[];
-  /** What does the same, compiled sooner. */
-  readonly quick?: Run | undefined;
+  /** What does the same, compiled sooner; or nothing to be compiled, where the page writes the input's texels. */
+  readonly quick?: Run | 'page' | undefined;
+}
+
+/** More texels than these are written sooner by a pass, its compiling included. */
+const FEW_TEXELS = 2 ** 18;
+
+/** The problem whose input's texels the page may write in a first call: the only one, of float32. */
+export function writtenByPage({ storage, parts, texels }: LayerPlan): Problem | undefined {
+  const [part, ...more] = parts;
+  const few = texels > 0 && texels <= FEW_TEXELS;
+  return part?.quick !== undefined && more.length === 0 && storage === 'float32' && few ? part.problem : undefined;
 }
 
 export interface Run {
@@ -108,6 +118,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
       request: { shader: 'input-texels', constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16 },
       workgroups: plan.workgroupsFor(choice.texels),
       bindings: [tabled[0], input, inputTexels],
+      quick: writtenByPage(plan) && 'page',
     };
     return [write, kernel(inputTexels, 'weightTexels')];
   };

@@ -27,7 +27,7 @@ function requests(device: GPUDevice): Map<string, PipelineRequest> {
           const layerPlan = planLayer(spec, [batch, ...input.slice(1)], undefined, capabilities);
           layOut(spec, layerPlan, 256).steps.forEach(({ request, quick }) => {
             add(request);
-            if (quick !== undefined) add(quick.request);
+            if (typeof quick === 'object') add(quick.request);
           });
         }
       }

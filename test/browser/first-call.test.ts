@@ -104,9 +104,12 @@ test.for(['phase-registers', 'all-phases-registers'] as const)('%s: forward, cal
   layer.destroy();
 });
 
-test('host weights need no pass of their own', async () => {
+test('the page packs weights and input of a first call itself: no pass is compiled before the second', async () => {
   const { layer, layerPlan, passes, wrong } = await setUp('phase-registers');
-  expect(wrong(await layer.forward(layerPlan, input, undefined, undefined))).toBeUndefined();
+  const call = (): Promise<HostTensor> => layer.forward(layerPlan, input, undefined, undefined);
+  expect(wrong(await call())).toBeUndefined();
+  expect(passes).toEqual([]);
+  expect(wrong(await call())).toBeUndefined();
   expect(passes).toEqual(['conv-transpose2d input-texels']);
   layer.destroy();
 });

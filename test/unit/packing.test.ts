@@ -1,9 +1,10 @@
-// The packed weights: [group][kernel row][kernel column][input channel][output channel], the channels padded to whole fours.
+// Packed inputs, and the packed weights: [group][kernel row][kernel column][input channel][output channel], the channels padded to whole fours.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { resolveOptions, weightShape, type Spec } from '../../src/options.ts';
-import { packWeight, unpackWeight } from '../../src/packing.ts';
-import { packedElements } from '../../src/plan.ts';
+import { packInput, packWeight, unpackWeight } from '../../src/packing.ts';
+import { packedElements, planLayer } from '../../src/plan.ts';
+import { capabilitiesOf } from '../../src/webgpu/device.ts';
 
 const specs = fc
   .record({
@@ -51,5 +52,36 @@ test('unpacking undoes packing', () => {
     const weight = numbered(spec);
     expect(unpackWeight(spec, packWeight(spec, weight))).toEqual(weight);
   });
+  fc.assert(property);
+});
+
+test('every input of either layout is in the texel where the kernel reads it, zeros beside and behind', () => {
+  const extent = fc.integer({ min: 1, max: 5 });
+  const property = fc.property(
+    fc.record({ batch: extent, groups: extent, ins: fc.integer({ min: 1, max: 9 }), height: extent, width: extent }),
+    fc.constantFrom('NCHW', 'NHWC'),
+    ({ batch, groups, ins, height, width }, layout) => {
+      const channels = groups * ins;
+      const { spec } = resolveOptions(channels, groups, 1, { groups, layout });
+      const shape = layout === 'NCHW' ? [batch, channels, height, width] : [batch, height, width, channels];
+      const [part] = planLayer(spec, shape, undefined, capabilitiesOf(undefined, '')).parts;
+      const input = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, at) => at + 1);
+      const quads = Math.ceil(ins / 4);
+      const count = batch * groups * quads * height * width + 1;
+      const texels = packInput(part!.problem, count, input);
+      expect(texels.length / 4).toBe(count <= 4096 ? count : 4096 * Math.ceil(count / 4096));
+      texels.forEach((value, at) => {
+        const [texel, lane] = [Math.floor(at / 4), at % 4];
+        const [x, y] = [texel % width, Math.floor(texel / width) % height];
+        const image = Math.floor(texel / width / height);
+        const q = 4 * (image % quads) + lane;
+        const n = Math.floor(image / quads / groups);
+        const channel = (Math.floor(image / quads) % groups) * ins + q;
+        const place = layout === 'NCHW' ? [n, channel, y, x] : [n, y, x, channel];
+        const index = place.reduce((sum, step, dimension) => sum * shape[dimension]! + step, 0);
+        expect(value).toBe(n < batch && q < ins ? input[index] : 0);
+      });
+    },
+  );
   fc.assert(property);
 });
