@@ -89,7 +89,7 @@ const MOST_TEXELS = 2 ** 24;
 
 /** Compiling, in the same unit: a shader for all tiles, or for one; and each sum of a tile that has one run of positions. */
 const COMPILE = { all: 200e6, one: 100e6, sum: 2e6 };
-const QUICK_TILE = { positions: 4, vectors: 2 } as const;
+const QUICK_TILE = { positions: 4, vectors: 2, lanes: 1 } as const;
 
 type Costed = KernelChoice & {
   readonly cost: number;
@@ -105,7 +105,7 @@ function softwareKernel(problem: Problem): KernelChoice {
   const possible = [
     ...PHASE_TILES.map((tile) => phaseRegisters(problem, tile)),
     ...ALL_PHASES_TILES.map((tile) => allPhasesRegisters(problem, tile)),
-    ...[4, 1].map((lanes) => phaseRegistersQuick(problem, lanes)),
+    phaseRegistersQuick(problem),
   ].filter((choice) => choice !== undefined);
   const best = least(possible, ({ cost }) => cost);
   if (best === undefined) return direct(problem, TOO_LARGE);
@@ -121,7 +121,11 @@ function least<T>(all: readonly T[], cost: (one: T) => number): T | undefined {
 const TOO_LARGE = 'more than a texture, or a count of 32 bits, holds';
 
 /** A phase at a time: positions × output channels in registers, by texels. Undefined where a texture holds too few. */
-export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed | undefined {
+export function phaseRegisters(
+  problem: Problem,
+  tile: RegisterTile,
+  across = (width: number): number => width,
+): Costed | undefined {
   const { batch, groups, inChannels, outChannels, rows, columns } = problem;
   const phases = rows.residues.length * columns.residues.length;
   const taps = ({ residues }: Axis): number => residues.reduce((sum, residue) => sum + residue.taps, 0);
@@ -131,7 +135,7 @@ export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed | u
   const choice = registers(problem, tile, {
     kernel: 'phase-registers',
     what: 'output channels of a phase',
-    positions: rows.residues[0]!.positions * columns.residues[0]!.positions,
+    positions: rows.residues[0]!.positions * across(columns.residues[0]!.positions),
     columns: outChannels,
     phases,
     rounds: ((taps(rows) * taps(columns)) / phases) * quads,
@@ -141,17 +145,18 @@ export function phaseRegisters(problem: Problem, tile: RegisterTile): Costed | u
   return choice && { ...choice, texels, cost: choice.cost + WRITE_TEXEL * texels };
 }
 
-/** The same by a shader of little code, for one tile. */
-export function phaseRegistersQuick(problem: Problem, lanes: number): Costed | undefined {
-  const choice = phaseRegisters(problem, { ...QUICK_TILE, lanes });
-  if (choice === undefined) return undefined;
-  const { WORKGROUP_SIZE, LANES } = choice.constants;
-  return {
-    ...choice,
-    kernel: 'phase-registers-quick',
-    constants: { WORKGROUP_SIZE: WORKGROUP_SIZE!, LANES: LANES! },
-    compile: choice.compile - COMPILE.all + COMPILE.one,
-  };
+/** The same by a shader of little code, for one tile, whose positions are neighbours in a row. */
+export function phaseRegistersQuick(problem: Problem): Costed | undefined {
+  const { positions } = QUICK_TILE;
+  const choice = phaseRegisters(problem, QUICK_TILE, (width) => positions * Math.ceil(width / positions));
+  return (
+    choice && {
+      ...choice,
+      kernel: 'phase-registers-quick',
+      constants: { WORKGROUP_SIZE: choice.constants['WORKGROUP_SIZE']! },
+      compile: choice.compile - COMPILE.all + COMPILE.one,
+    }
+  );
 }
 
 /** All phases at once: positions × pairs of phase and output channel in registers. Undefined where phases share no inputs. */

@@ -29,8 +29,9 @@ async function setUp(kernel: keyof typeof layers) {
   const passes: string[] = [];
   const compiling: Promise<unknown>[] = [];
   const note = ({ label, compute: { constants } }: GPUComputePipelineDescriptor): void => {
-    if (constants?.['LANES'] === undefined) passes.push(label ?? '');
-    else compiled.push(tile(label?.replace('conv-transpose2d ', ''), constants));
+    const kernel = label?.replace('conv-transpose2d ', '') ?? '';
+    if (kernel.includes('registers')) compiled.push(tile(kernel, constants));
+    else passes.push(kernel);
   };
   const [now, soon] = [device.createComputePipeline.bind(device), device.createComputePipelineAsync.bind(device)];
   device.createComputePipeline = (descriptor) => {
@@ -110,7 +111,7 @@ test('the page packs weights and input of a first call itself: no pass is compil
   expect(wrong(await call())).toBeUndefined();
   expect(passes).toEqual([]);
   expect(wrong(await call())).toBeUndefined();
-  expect(passes).toEqual(['conv-transpose2d input-texels']);
+  expect(passes).toEqual(['input-texels']);
   layer.destroy();
 });
 

@@ -46,8 +46,7 @@ const kernels: Record<string, (problem: Problem) => KernelChoice> = {
       (problem: Problem): KernelChoice => phaseRegisters(problem, tile)!,
     ]),
   ),
-  'phase-registers-quick': (problem) => phaseRegistersQuick(problem, 4)!,
-  'phase-registers-quick in one lane': (problem) => phaseRegistersQuick(problem, 1)!,
+  'phase-registers-quick': (problem) => phaseRegistersQuick(problem)!,
   ...Object.fromEntries(
     allPhasesTiles.map((tile) => [
       `all-phases-registers ${tile.positions} × ${tile.vectors}`,
