@@ -104,6 +104,22 @@ fn advance(at: vec2u, step: vec2u, width: u32) -> vec2u {
   return select(next, vec2u(next.x + 1, next.y - width), next.y >= width);
 }
 
+// Four positions of a lane, by row and column, and the one after them.
+struct Four {
+  rows: vec4i,
+  columns: vec4i,
+  after: vec2u,
+}
+
+fn four(first: vec2u, step: vec2u, width: u32) -> Four {
+  let second = advance(first, step, width);
+  let third = advance(second, step, width);
+  let fourth = advance(third, step, width);
+  let rows = vec4i(vec4u(first.x, second.x, third.x, fourth.x));
+  let columns = vec4i(vec4u(first.y, second.y, third.y, fourth.y));
+  return Four(rows, columns, advance(fourth, step, width));
+}
+
 // Whether positions, row and column, are among those of a size.
 fn within(rows: vec4i, columns: vec4i, size: vec2u) -> vec4<bool> {
   return (vec4u(rows) < vec4u(size.x)) & (vec4u(columns) < vec4u(size.y));
@@ -114,8 +130,10 @@ fn place(at: u32) -> vec2u {
   return vec2u(at & 4095, at >> 12);
 }
 
-// The texels of four positions' first channels; `missing` where there is no such input.
-fn texels_of(image: u32, rows: vec4i, columns: vec4i, missing: vec4u) -> vec4u {
+// The texels of the first channels of the inputs `from` further than four positions; `missing` where there is no such input.
+fn texels_of(image: u32, m: Four, from: vec2i, missing: vec4u) -> vec4u {
+  let rows = m.rows + from.x;
+  let columns = m.columns + from.y;
   let at = image + vec4u(rows) * params.input_size.y + vec4u(columns);
   return select(missing, at, within(rows, columns, params.input_size));
 }
@@ -158,10 +176,50 @@ fn add(sums: mat4x4f, x: mat4x4f, w: mat4x4f) -> mat4x4f {
   return sums + x * w;
 }
 
+// The same for every four positions of the tile: sums s, inputs x.
+fn add_all(
+  s0: ptr<function, mat4x4f>,
+  s1: ptr<function, mat4x4f>,
+  s2: ptr<function, mat4x4f>,
+  s3: ptr<function, mat4x4f>,
+  x0: mat4x4f,
+  x1: mat4x4f,
+  x2: mat4x4f,
+  x3: mat4x4f,
+  w: mat4x4f,
+) {
+  *s0 = add(*s0, x0, w);
+  if (POSITIONS > 4) { *s1 = add(*s1, x1, w); }
+  if (POSITIONS > 8) { *s2 = add(*s2, x2, w); }
+  if (POSITIONS > 12) { *s3 = add(*s3, x3, w); }
+}
+
 // Of four positions m of residue r, by row and column: the elements of their outputs, from a channel's first.
-fn outputs_of(rows: vec4i, columns: vec4i, r: vec2u) -> vec4u {
-  return (vec4u(rows) * params.stride.x + r.x) * params.output_stride.z
-    + (vec4u(columns) * params.stride.y + r.y) * params.output_stride.w;
+fn outputs_of(m: Four, r: vec2u) -> vec4u {
+  return (vec4u(m.rows) * params.stride.x + r.x) * params.output_stride.z
+    + (vec4u(m.columns) * params.stride.y + r.y) * params.output_stride.w;
+}
+
+// The sums of four positions as a list, for a loop over their channels.
+fn list(
+  sums: ptr<function, array<mat4x4f, 8>>,
+  s0: mat4x4f,
+  s1: mat4x4f,
+  s2: mat4x4f,
+  s3: mat4x4f,
+  s4: mat4x4f,
+  s5: mat4x4f,
+  s6: mat4x4f,
+  s7: mat4x4f,
+) {
+  (*sums)[0] = s0;
+  if (VECTORS > 1) { (*sums)[1] = s1; }
+  if (VECTORS > 2) { (*sums)[2] = s2; }
+  if (VECTORS > 3) { (*sums)[3] = s3; }
+  if (VECTORS > 4) { (*sums)[4] = s4; }
+  if (VECTORS > 5) { (*sums)[5] = s5; }
+  if (VECTORS > 6) { (*sums)[6] = s6; }
+  if (VECTORS > 7) { (*sums)[7] = s7; }
 }
 
 // Four outputs of a channel, where they are real.
@@ -215,43 +273,14 @@ fn main(
   let low = vec2i(row.first_input, column.first_input);
   let first = begin + lane;
   let lanes = place_of(LANES, width);
-  let p0 = place_of(first, width);
-  let p1 = advance(p0, lanes, width);
-  let p2 = advance(p1, lanes, width);
-  let p3 = advance(p2, lanes, width);
-  let rows0 = low.x + vec4i(vec4u(p0.x, p1.x, p2.x, p3.x));
-  let columns0 = low.y + vec4i(vec4u(p0.y, p1.y, p2.y, p3.y));
+  let m0 = four(place_of(first, width), lanes, width);
   // What a smaller tile has not is no code, and compiles in no time.
-  var rows1: vec4i;
-  var columns1: vec4i;
-  var rows2: vec4i;
-  var columns2: vec4i;
-  var rows3: vec4i;
-  var columns3: vec4i;
-  if (POSITIONS > 4) {
-    let p4 = advance(p3, lanes, width);
-    let p5 = advance(p4, lanes, width);
-    let p6 = advance(p5, lanes, width);
-    let p7 = advance(p6, lanes, width);
-    rows1 = low.x + vec4i(vec4u(p4.x, p5.x, p6.x, p7.x));
-    columns1 = low.y + vec4i(vec4u(p4.y, p5.y, p6.y, p7.y));
-    if (POSITIONS > 8) {
-      let p8 = advance(p7, lanes, width);
-      let p9 = advance(p8, lanes, width);
-      let p10 = advance(p9, lanes, width);
-      let p11 = advance(p10, lanes, width);
-      rows2 = low.x + vec4i(vec4u(p8.x, p9.x, p10.x, p11.x));
-      columns2 = low.y + vec4i(vec4u(p8.y, p9.y, p10.y, p11.y));
-      if (POSITIONS > 12) {
-        let p12 = advance(p11, lanes, width);
-        let p13 = advance(p12, lanes, width);
-        let p14 = advance(p13, lanes, width);
-        let p15 = advance(p14, lanes, width);
-        rows3 = low.x + vec4i(vec4u(p12.x, p13.x, p14.x, p15.x));
-        columns3 = low.y + vec4i(vec4u(p12.y, p13.y, p14.y, p15.y));
-      }
-    }
-  }
+  var m1: Four;
+  var m2: Four;
+  var m3: Four;
+  if (POSITIONS > 4) { m1 = four(m0.after, lanes, width); }
+  if (POSITIONS > 8) { m2 = four(m1.after, lanes, width); }
+  if (POSITIONS > 12) { m3 = four(m2.after, lanes, width); }
 
   // Whole rows of the block decide which taps are worth a visit.
   let step = vec2i(params.input_step);
@@ -306,13 +335,14 @@ fn main(
   let visits = across * u32(max(row_hits.y - row_hits.x, 0));
   for (var visit = 0u; visit < visits; visit++) {
     let j = vec2u(vec2i(row_hits.x, column_hits.x)) + place_of(visit, across);
-    let at0 = texels_of(image, rows0 - i32(j.x) * step.x, columns0 - i32(j.y) * step.y, missing);
+    let from = low - vec2i(j) * step;
+    let at0 = texels_of(image, m0, from, missing);
     var at1: vec4u;
-    if (POSITIONS > 4) { at1 = texels_of(image, rows1 - i32(j.x) * step.x, columns1 - i32(j.y) * step.y, missing); }
+    if (POSITIONS > 4) { at1 = texels_of(image, m1, from, missing); }
     var at2: vec4u;
-    if (POSITIONS > 8) { at2 = texels_of(image, rows2 - i32(j.x) * step.x, columns2 - i32(j.y) * step.y, missing); }
+    if (POSITIONS > 8) { at2 = texels_of(image, m2, from, missing); }
     var at3: vec4u;
-    if (POSITIONS > 12) { at3 = texels_of(image, rows3 - i32(j.x) * step.x, columns3 - i32(j.y) * step.y, missing); }
+    if (POSITIONS > 12) { at3 = texels_of(image, m3, from, missing); }
     let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * j;
     let tap = params.weight_base + group * params.weight_group + (k.x * params.kernel_width + k.y) * params.weight_tap;
     var w = tap / 4 + vector;
@@ -325,62 +355,14 @@ fn main(
       if (POSITIONS > 4) { b = inputs(min(at1 + x, missing)); }
       if (POSITIONS > 8) { c = inputs(min(at2 + x, missing)); }
       if (POSITIONS > 12) { d = inputs(min(at3 + x, missing)); }
-      {
-        let k = weights(w, next);
-        s00 = add(s00, a, k);
-        if (POSITIONS > 4) { s10 = add(s10, b, k); }
-        if (POSITIONS > 8) { s20 = add(s20, c, k); }
-        if (POSITIONS > 12) { s30 = add(s30, d, k); }
-      }
-      if (VECTORS > 1) {
-        let k = weights(w + 1, next);
-        s01 = add(s01, a, k);
-        if (POSITIONS > 4) { s11 = add(s11, b, k); }
-        if (POSITIONS > 8) { s21 = add(s21, c, k); }
-        if (POSITIONS > 12) { s31 = add(s31, d, k); }
-      }
-      if (VECTORS > 2) {
-        let k = weights(w + 2, next);
-        s02 = add(s02, a, k);
-        if (POSITIONS > 4) { s12 = add(s12, b, k); }
-        if (POSITIONS > 8) { s22 = add(s22, c, k); }
-        if (POSITIONS > 12) { s32 = add(s32, d, k); }
-      }
-      if (VECTORS > 3) {
-        let k = weights(w + 3, next);
-        s03 = add(s03, a, k);
-        if (POSITIONS > 4) { s13 = add(s13, b, k); }
-        if (POSITIONS > 8) { s23 = add(s23, c, k); }
-        if (POSITIONS > 12) { s33 = add(s33, d, k); }
-      }
-      if (VECTORS > 4) {
-        let k = weights(w + 4, next);
-        s04 = add(s04, a, k);
-        if (POSITIONS > 4) { s14 = add(s14, b, k); }
-        if (POSITIONS > 8) { s24 = add(s24, c, k); }
-        if (POSITIONS > 12) { s34 = add(s34, d, k); }
-      }
-      if (VECTORS > 5) {
-        let k = weights(w + 5, next);
-        s05 = add(s05, a, k);
-        if (POSITIONS > 4) { s15 = add(s15, b, k); }
-        if (POSITIONS > 8) { s25 = add(s25, c, k); }
-        if (POSITIONS > 12) { s35 = add(s35, d, k); }
-      }
-      if (VECTORS > 6) {
-        let k = weights(w + 6, next);
-        s06 = add(s06, a, k);
-        if (POSITIONS > 4) { s16 = add(s16, b, k); }
-        if (POSITIONS > 8) { s26 = add(s26, c, k); }
-        if (POSITIONS > 12) { s36 = add(s36, d, k); }
-      }
-      if (VECTORS > 7) {
-        let k = weights(w + 7, next);
-        s07 = add(s07, a, k);
-        if (POSITIONS > 4) { s17 = add(s17, b, k); }
-        if (POSITIONS > 8) { s27 = add(s27, c, k); }
-        if (POSITIONS > 12) { s37 = add(s37, d, k); }
-      }
+      add_all(&s00, &s10, &s20, &s30, a, b, c, d, weights(w, next));
+      if (VECTORS > 1) { add_all(&s01, &s11, &s21, &s31, a, b, c, d, weights(w + 1, next)); }
+      if (VECTORS > 2) { add_all(&s02, &s12, &s22, &s32, a, b, c, d, weights(w + 2, next)); }
+      if (VECTORS > 3) { add_all(&s03, &s13, &s23, &s33, a, b, c, d, weights(w + 3, next)); }
+      if (VECTORS > 4) { add_all(&s04, &s14, &s24, &s34, a, b, c, d, weights(w + 4, next)); }
+      if (VECTORS > 5) { add_all(&s05, &s15, &s25, &s35, a, b, c, d, weights(w + 5, next)); }
+      if (VECTORS > 6) { add_all(&s06, &s16, &s26, &s36, a, b, c, d, weights(w + 6, next)); }
+      if (VECTORS > 7) { add_all(&s07, &s17, &s27, &s37, a, b, c, d, weights(w + 7, next)); }
       x += plane;
       w += params.weight_channel;
     }
@@ -391,60 +373,32 @@ fn main(
   let first_bias = params.bias_base + group * params.bias_group + first_channel;
   let size = vec2u(row.positions, column.positions);
   var sums0: array<mat4x4f, 8>;
-  let out0 = first_out + outputs_of(rows0 - low.x, columns0 - low.y, r);
-  let real0 = within(rows0 - low.x, columns0 - low.y, size);
-  sums0[0] = s00;
-  if (VECTORS > 1) { sums0[1] = s01; }
-  if (VECTORS > 2) { sums0[2] = s02; }
-  if (VECTORS > 3) { sums0[3] = s03; }
-  if (VECTORS > 4) { sums0[4] = s04; }
-  if (VECTORS > 5) { sums0[5] = s05; }
-  if (VECTORS > 6) { sums0[6] = s06; }
-  if (VECTORS > 7) { sums0[7] = s07; }
+  let out0 = first_out + outputs_of(m0, r);
+  let real0 = within(m0.rows, m0.columns, size);
+  list(&sums0, s00, s01, s02, s03, s04, s05, s06, s07);
   var sums1: array<mat4x4f, 8>;
   var out1: vec4u;
   var real1: vec4<bool>;
   if (POSITIONS > 4) {
-    out1 = first_out + outputs_of(rows1 - low.x, columns1 - low.y, r);
-    real1 = within(rows1 - low.x, columns1 - low.y, size);
-    sums1[0] = s10;
-    if (VECTORS > 1) { sums1[1] = s11; }
-    if (VECTORS > 2) { sums1[2] = s12; }
-    if (VECTORS > 3) { sums1[3] = s13; }
-    if (VECTORS > 4) { sums1[4] = s14; }
-    if (VECTORS > 5) { sums1[5] = s15; }
-    if (VECTORS > 6) { sums1[6] = s16; }
-    if (VECTORS > 7) { sums1[7] = s17; }
+    out1 = first_out + outputs_of(m1, r);
+    real1 = within(m1.rows, m1.columns, size);
+    list(&sums1, s10, s11, s12, s13, s14, s15, s16, s17);
   }
   var sums2: array<mat4x4f, 8>;
   var out2: vec4u;
   var real2: vec4<bool>;
   if (POSITIONS > 8) {
-    out2 = first_out + outputs_of(rows2 - low.x, columns2 - low.y, r);
-    real2 = within(rows2 - low.x, columns2 - low.y, size);
-    sums2[0] = s20;
-    if (VECTORS > 1) { sums2[1] = s21; }
-    if (VECTORS > 2) { sums2[2] = s22; }
-    if (VECTORS > 3) { sums2[3] = s23; }
-    if (VECTORS > 4) { sums2[4] = s24; }
-    if (VECTORS > 5) { sums2[5] = s25; }
-    if (VECTORS > 6) { sums2[6] = s26; }
-    if (VECTORS > 7) { sums2[7] = s27; }
+    out2 = first_out + outputs_of(m2, r);
+    real2 = within(m2.rows, m2.columns, size);
+    list(&sums2, s20, s21, s22, s23, s24, s25, s26, s27);
   }
   var sums3: array<mat4x4f, 8>;
   var out3: vec4u;
   var real3: vec4<bool>;
   if (POSITIONS > 12) {
-    out3 = first_out + outputs_of(rows3 - low.x, columns3 - low.y, r);
-    real3 = within(rows3 - low.x, columns3 - low.y, size);
-    sums3[0] = s30;
-    if (VECTORS > 1) { sums3[1] = s31; }
-    if (VECTORS > 2) { sums3[2] = s32; }
-    if (VECTORS > 3) { sums3[3] = s33; }
-    if (VECTORS > 4) { sums3[4] = s34; }
-    if (VECTORS > 5) { sums3[5] = s35; }
-    if (VECTORS > 6) { sums3[6] = s36; }
-    if (VECTORS > 7) { sums3[7] = s37; }
+    out3 = first_out + outputs_of(m3, r);
+    real3 = within(m3.rows, m3.columns, size);
+    list(&sums3, s30, s31, s32, s33, s34, s35, s36, s37);
   }
   for (var c = 0u; c < min(4 * VECTORS, params.out_channels - first_channel); c++) {
     let further = c * params.output_stride.y;
