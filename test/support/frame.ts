@@ -34,6 +34,8 @@ export async function loadInFrame(policies: { readonly content?: string; readonl
         super(...given);
       }
     };
+    // By which vitest has every module of its server import others late.
+    window.__vitest_browser_runner__ = { wrapDynamicImport: (load) => load() };
     window.library = await import('/src/index.ts');
     window.dispatchEvent(new Event('library'));
   </script>`;
