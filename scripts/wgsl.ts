@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Plugin } from 'vite';
 
 /** WGSL without line comments, indentation, trailing spaces and blank lines; the code is the same, token by token. */
@@ -37,17 +38,31 @@ function ownNames(wgsl: string): Set<string> {
   );
 }
 
-/** Own names become the shortest words that the shader does not hold yet, and spaces go where they part nothing. */
-export function shorten(wgsl: string): string {
+/**
+ * Own names become the shortest words that no shader of a family holds yet, and spaces go where they part nothing. A name becomes
+ * the same word in all of them: what shaders have in common stays common, and is compressed.
+ */
+export function shorten(wgsl: string, family: readonly string[] = [wgsl]): string {
   // What `stripComments` leaves alone is left alone here.
   if (wgsl.includes('/*')) return wgsl;
   const own = ownNames(wgsl);
-  const taken = new Set([...(wgsl.match(/\w+/g) ?? []), 'as', 'do', 'fn', 'if', 'in', 'of']);
+  const taken = new Set([
+    ...family.flatMap((shader) => shader.match(/\w+/g) ?? []),
+    'as',
+    'do',
+    'fn',
+    'if',
+    'in',
+    'of',
+  ]);
   const letters = 'abcdefghijklmnopqrstuvwxyz'.split('');
   const words = letters.flatMap((a) => letters.map((b) => a + b)).filter((word) => !taken.has(word));
-  const short = new Map([...own].map((name, at) => [name, words[at] ?? name]));
+  const names = [...new Set(family.flatMap((shader) => [...ownNames(shader)]))];
+  const short = new Map(names.map((name, at) => [name, words[at] ?? name]));
   return (wgsl.match(TOKENS) ?? [])
-    .map((token) => (/^\s/.test(token) ? (token.includes('\n') ? '\n' : ' ') : (short.get(token) ?? token)))
+    .map((token) =>
+      /^\s/.test(token) ? (token.includes('\n') ? '\n' : ' ') : own.has(token) ? (short.get(token) ?? token) : token,
+    )
     .join('')
     .replace(
       /alias Scalar = f32;|(?<=[^\w\s])\s+(?=\w)|(?<=\w)\s+(?=[^\w\s])|(?<=[(),;:{}[\]])\s+|\s+(?=[(),;:{}[\]])/g,
@@ -62,8 +77,11 @@ export function minifyWgsl(): Plugin {
     enforce: 'pre',
     load(id) {
       if (!id.endsWith('.wgsl?raw')) return null;
-      const code = readFileSync(id.slice(0, -'?raw'.length), 'utf8');
-      return `export default ${JSON.stringify(shorten(stripComments(code)))}`;
+      const path = id.slice(0, -'?raw'.length);
+      const code = (of: string): string => stripComments(readFileSync(of, 'utf8'));
+      const names = readdirSync(dirname(path)).filter((name) => name.endsWith('.wgsl'));
+      const family = names.map((name) => code(join(dirname(path), name)));
+      return `export default ${JSON.stringify(shorten(code(path), family))}`;
     },
   };
 }

@@ -70,28 +70,39 @@ test('comments, indentation and blank lines go', () => {
 const tokensOf = (wgsl: string): string[] =>
   (wgsl.match(/@\w+(?:\(\w+\))?|var<[^>]*>|\w+|[^\s\w]/g) ?? []).map((token) => token.replace(/\s/g, ''));
 
-test.each(readdirSync(shaders).filter((name) => name.endsWith('.wgsl')))(
-  '%s: a name for a name, else the same',
-  (name) => {
-    const stripped = stripComments(readFileSync(new URL(name, shaders), 'utf8'));
-    const [before, after] = [tokensOf(stripped), tokensOf(shorten(stripped))];
-    expect(after.length).toBe(before.length);
-    const renamed = new Map(before.map((token, at) => [token, after[at]!]));
-    // The same name everywhere, and no two names alike.
-    expect(before.map((token) => renamed.get(token))).toEqual(after);
-    expect(new Set(renamed.values()).size).toBe(renamed.size);
-    // What pipelines go by.
-    const known = /\boverride (\w+)|@(?:compute|vertex|fragment)[^]*?fn (\w+)|^alias (\w+)/gm;
-    for (const [, ...names] of stripped.matchAll(known)) {
-      const [known] = names.filter(Boolean);
-      expect(renamed.get(known!)).toBe(known);
-    }
-    for (const attribute of stripped.match(/@\w+(\(\w+\))?/g) ?? []) expect(shorten(stripped)).toContain(attribute);
-  },
+const family = new Map(
+  readdirSync(shaders)
+    .filter((name) => name.endsWith('.wgsl'))
+    .map((name) => [name, stripComments(readFileSync(new URL(name, shaders), 'utf8'))]),
 );
+
+test.each([...family])('%s: a name for a name, else the same', (_, stripped) => {
+  const shortened = shorten(stripped, [...family.values()]);
+  const [before, after] = [tokensOf(stripped), tokensOf(shortened)];
+  expect(after.length).toBe(before.length);
+  const renamed = new Map(before.map((token, at) => [token, after[at]!]));
+  // The same name everywhere, and no two names alike.
+  expect(before.map((token) => renamed.get(token))).toEqual(after);
+  expect(new Set(renamed.values()).size).toBe(renamed.size);
+  // What pipelines go by.
+  const known = /\boverride (\w+)|@(?:compute|vertex|fragment)[^]*?fn (\w+)|^alias (\w+)/gm;
+  for (const [, ...names] of stripped.matchAll(known)) {
+    const [known] = names.filter(Boolean);
+    expect(renamed.get(known!)).toBe(known);
+  }
+  for (const attribute of stripped.match(/@\w+(\(\w+\))?/g) ?? []) expect(shortened).toContain(attribute);
+});
 
 test('names, spaces and the marked line', () => {
   const wgsl =
     'alias Scalar = f32;\nstruct Params {\n  size: u32,\n}\nfn twice(value: u32) -> u32 {\n  return value - -1;\n}\n';
   expect(shorten(wgsl)).toBe('alias Scalar = f32;struct aa{ab:u32,}fn ac(ad:u32)->u32{return ad- -1;}');
+});
+
+test('a name that shaders share becomes the same word in each, and none that one of them has', () => {
+  const pair = ['fn size()->u32{return 1;}', 'fn aa(){}fn twice()->u32{return 2*size();}fn size()->u32{return 1;}'];
+  expect(pair.map((wgsl) => shorten(wgsl, pair))).toEqual([
+    'fn ab()->u32{return 1;}',
+    'fn aa(){}fn ac()->u32{return 2*ab();}fn ab()->u32{return 1;}',
+  ]);
 });
