@@ -215,11 +215,11 @@ async function loadedFirst(contents: string): Promise<number> {
   return [...first].reduce((sum, path) => sum + sizes.get(path)!, 0);
 }
 
-test('what a page with a GPU loads of ConvTranspose2d: at most 29,600 bytes', async () => {
+test('what a page with a GPU loads of ConvTranspose2d: at most 30,350 bytes', async () => {
   const program = `export { ConvTranspose2d } from 'webgpu-conv-transpose2d';`;
   const bytes = await loadedFirst(program);
   expect(bytes).toBeGreaterThan(15_000);
-  expect(bytes).toBeLessThanOrEqual(29_600);
+  expect(bytes).toBeLessThanOrEqual(30_350);
 });
 
 test.each([false, true])('bundled by esbuild, it runs in Node; split: %s', async (splitting) => {
@@ -254,7 +254,7 @@ test('registerConvTranspose2d adds at most 1,300 bytes to a layer, and none of T
 
 /** Most bytes of a program that imports this much and nothing else. */
 describe.each([
-  ['ConvTranspose2d', '', 46_600],
+  ['ConvTranspose2d', '', 47_750],
   ['outputShape', '', 3_350],
   ['requestDevice', '', 2_000],
   ['upload, download', '', 3_600],
