@@ -14,7 +14,7 @@ import {
   type Spec,
 } from './options.ts';
 import { KEPT_PLANS, planLayer, type LayerPlan } from './plan.ts';
-import { allocate, bytesOf, checkHostTensor, checkKept, dtypeOf, hostTensorLike, tensorOf } from './tensors.ts';
+import { allocate, bytesOf, checkHostTensor, dtypeOf, hostTensorLike, keeping, tensorOf } from './tensors.ts';
 import type {
   Call,
   ConvTranspose2dOptions,
@@ -207,13 +207,13 @@ export class ConvTranspose2d {
     // An output may lie where the input does.
     const verified = this.#verify !== 'off';
     const shared = verified && output?.data.buffer === input.data.buffer;
-    const from = shared ? copied(input) : input;
+    // The caller's shape may change.
+    const from = shared ? copied(input) : { shape: [...input.shape], data: input.data, dtype: this.#spec.dtype };
+    const checkKept = keeping({ input: from, output });
     for (;;) {
-      const { backend, layerPlan } = await this.#ready(input.shape, outputSize, signal);
+      const { backend, layerPlan } = await this.#ready(from.shape, outputSize, signal);
       const loads = this.#loads;
-      const computed = backend.forward(layerPlan, from, output, signal, !verified).finally(() => {
-        checkKept({ input: from, output });
-      });
+      const computed = backend.forward(layerPlan, from, output, signal, !verified).finally(checkKept);
       const result = await this.#settled(computed, signal);
       if (!(backend instanceof GpuLayer) || !this.#isToBeChecked(layerPlan)) return result;
       const { mismatchOf, wrongOutput } = await this.#settled(loadVerify(), signal);
@@ -225,7 +225,7 @@ export class ConvTranspose2d {
       if (wrong === undefined) return result;
       const { kernel } = layerPlan.plan;
       setKernelAside(backend.device, kernel);
-      this.#onMismatch(mismatchOf(layerPlan, adapterOf(backend.device), input.shape, wrong));
+      this.#onMismatch(mismatchOf(layerPlan, adapterOf(backend.device), from.shape, wrong));
     }
   }
 

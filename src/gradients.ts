@@ -15,10 +15,10 @@ import {
   allocate,
   bytesPerElement,
   checkHostTensor,
-  checkKept,
   dtypeOf,
   elementCount,
   hostTensorLike,
+  keeping,
   storeFloat32,
   toFloat32Array,
 } from './tensors.ts';
@@ -240,6 +240,7 @@ export async function convTranspose2dBackward(
   if (forwardOutput !== undefined) checkHostTensor('forwardOutput', forwardOutput, shapes.outputShape, dtype);
   const stop = call.signal ?? new AbortController().signal;
   stop.throwIfAborted();
+  const checkKept = keeping({ gradOutput, input, weight, forwardOutput });
   const compute = async (): Promise<Gradients<Float32Array>> => {
     const device: Device = asked ?? (await sharedDevice()).device;
     stop.throwIfAborted();
@@ -256,7 +257,7 @@ export async function convTranspose2dBackward(
   };
   const computed = await compute().finally(() => {
     stop.throwIfAborted();
-    checkKept({ gradOutput, input, weight, forwardOutput });
+    checkKept();
   });
   const like = (tensor: HostTensor, shape: readonly number[], values: Float32Array): HostTensor => {
     const bytes = values.buffer as ArrayBuffer;
@@ -266,8 +267,8 @@ export async function convTranspose2dBackward(
     return result;
   };
   return {
-    gradInput: like(input, input.shape, computed.gradInput),
-    gradWeight: like(weight, weight.shape, computed.gradWeight),
+    gradInput: like(input, shapes.inputShape, computed.gradInput),
+    gradWeight: like(weight, weightShape(spec), computed.gradWeight),
     gradBias: like(weight, [spec.outChannels], computed.gradBias),
   };
 }

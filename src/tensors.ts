@@ -65,14 +65,19 @@ export function checkHostTensor(
 }
 
 /**
- * Refuses tensors that a call has read or written, and whose memory went elsewhere meanwhile: it cannot know how much it had
- * of them.
+ * To be asked when a call has ended: refuses tensors whose memory went elsewhere meanwhile, for nobody knows how much the call
+ * had of them.
  */
-export function checkKept(tensors: Readonly<Record<string, HostTensor | undefined>>): void {
-  for (const [name, tensor] of Object.entries(tensors)) {
-    if (tensor === undefined || tensor.data.length === elementCount(tensor.shape)) continue;
-    throw invalid(`${name} data`, tensor.data, 'its memory was transferred or resized before the call had ended');
-  }
+export function keeping(tensors: Readonly<Record<string, HostTensor | undefined>>): () => void {
+  const held = Object.entries(tensors).flatMap(([name, tensor]) =>
+    tensor === undefined ? [] : [{ name, data: tensor.data, length: tensor.data.length }],
+  );
+  return () => {
+    for (const { name, data, length } of held) {
+      if (data.length === length) continue;
+      throw invalid(`${name} data`, data, 'its memory was transferred or resized before the call had ended');
+    }
+  };
 }
 
 /** The dtype of a tensor that was checked. */

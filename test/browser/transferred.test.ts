@@ -51,6 +51,26 @@ describe.each(['cpu', 'gpu'] as const)('on %s', (where) => {
     layer.destroy();
   });
 
+  test('a shape that the caller changes under a call is not looked at again', async () => {
+    for (const verify of ['off', 'always'] as const) {
+      const checked = new ConvTranspose2d(2, 3, 3, { ...options, device: on(), verify });
+      checked.loadStateDict(state);
+      const shape = [...image.shape];
+      const output = { ...emptyOutput(), shape: [1, 3, 129, 127] };
+      const call = checked.forward({ shape, data: image.data }, { output });
+      shape.fill(1);
+      output.shape.fill(1);
+      right({ shape: [1, 3, 129, 127], data: (await call).data });
+      checked.destroy();
+    }
+    const gradOutput = integerTensor([1, 3, 129, 127], 4);
+    const tensors = [gradOutput, image, state.weight].map(({ shape, data }) => ({ shape: [...shape], data }));
+    const call = convTranspose2dBackward(tensors[0]!, tensors[1]!, tensors[2]!, { ...options, device: on() });
+    for (const { shape } of tensors) shape.fill(1);
+    const { gradInput, gradWeight } = await call;
+    expect([gradInput.shape, gradWeight.shape]).toEqual([image.shape, state.weight.shape]);
+  });
+
   test('gradOutput, input and weight of a backward call', async () => {
     const gradOutput = integerTensor([1, 3, 129, 127], 4);
     for (const name of ['gradOutput', 'input', 'weight'] as const) {
