@@ -63,7 +63,7 @@ export const makeTexels = (device: GPUDevice, label: string, texels: number): GP
   });
 
 /** Writes the first texels of such a texture: whole lines, or the beginning of one. */
-export function writeTexels(device: GPUDevice, texture: GPUTexture, values: Float32Array<ArrayBuffer>): void {
+export function writeTexels(device: GPUDevice, texture: GPUTexture, values: Float32Array): void {
   device.queue.writeTexture({ texture }, values, { bytesPerRow: 16 * TEXELS_IN_LINE }, textureSize(values.length / 4));
 }
 

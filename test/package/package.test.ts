@@ -262,7 +262,7 @@ describe.each([
   ['convTranspose2dReference', '/reference', 1_800],
   ['fromOnnx', '/frameworks', 2_200],
   ['*', '/frameworks', 4_300],
-  ['readSafetensors', '/weights', 3_300],
+  ['readSafetensors', '/weights', 3_350],
   ['imageToTensor', '/image', 4_200],
   ['tensorToCanvas', '/image', 4_000],
   ['*', '/image', 5_100],
