@@ -97,7 +97,7 @@ class Collector {
       this.header = parseHeader(this.#source, this.#first(this.#headerEnd));
     }
     if (this.header !== undefined && this.received > this.header.fileBytes) {
-      throw damaged(this.#source, `byte ${this.header.fileBytes}`, 'the last tensor ends here, and the file goes on');
+      throw damaged(this.#source, `byte ${this.header.fileBytes}`, 'the last tensor ends here, the file goes on');
     }
   }
 

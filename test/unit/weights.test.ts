@@ -277,7 +277,7 @@ describe('damaged files are refused with the place', () => {
     [
       'bytes after the end',
       fileOf(tensor({}), new Uint8Array(9)),
-      /byte \d+: the last tensor ends here, and the file goes on/,
+      /byte \d+: the last tensor ends here, the file goes on/,
     ],
     ['bytes missing', fileOf(tensor({}), new Uint8Array(7)), /byte \d+: the file ends; tensor 'w' has bytes/],
     ['four tebibytes promised', promising, /the file ends; tensor 'w' has bytes/],
