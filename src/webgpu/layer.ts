@@ -129,10 +129,15 @@ export class GpuLayer {
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
   ): void {
-    this.#inCallersScopes(layerPlan, () => {
-      this.#packHost();
-      this.#prepared.encode(encoder, layerPlan, input, output, false);
-    });
+    this.#check();
+    if (this.#unpacked !== undefined || !this.#prepared.has(layerPlan, false)) {
+      this.#inCallersScopes(layerPlan, () => {
+        this.#packHost();
+        this.#prepared.make(layerPlan, false);
+      });
+    }
+    this.#retired.named = true;
+    this.#prepared.encode(encoder, layerPlan, input, output, false);
   }
 
   /** Lets go of what a plan was prepared to. */

@@ -1,23 +1,25 @@
 /** What goes wrong on a device, as errors of ours. */
 import { ConvTranspose2dError } from '../errors.ts';
 
-const losses = new WeakMap<GPUDevice, { error: ConvTranspose2dError | undefined }>();
+interface Loss {
+  error: ConvTranspose2dError | undefined;
+}
+const losses = new WeakMap<GPUDevice, Loss>();
 
 /** Starts to watch a device, so that its loss is known without asking. */
-export function watch(device: GPUDevice): void {
-  if (losses.has(device)) return;
-  const state: { error: ConvTranspose2dError | undefined } = { error: undefined };
-  losses.set(device, state);
+export function watch(device: GPUDevice): Loss {
+  const known = losses.get(device);
+  if (known !== undefined) return known;
+  const loss: Loss = { error: undefined };
+  losses.set(device, loss);
   void device.lost.then(({ reason, message }) => {
-    state.error = new ConvTranspose2dError('DEVICE_LOST', `the WebGPU device was lost (${reason}): ${message}`);
+    loss.error = new ConvTranspose2dError('DEVICE_LOST', `the WebGPU device was lost (${reason}): ${message}`);
   });
+  return loss;
 }
 
 /** The error of a device that is lost; undefined while it lives. */
-export function lossOf(device: GPUDevice): ConvTranspose2dError | undefined {
-  watch(device);
-  return losses.get(device)?.error;
-}
+export const lossOf = (device: GPUDevice): ConvTranspose2dError | undefined => watch(device).error;
 
 /** Calls of a device that is lost may fail before it says so. In milliseconds: after that, something else was wrong. */
 const LATE = 250;
