@@ -129,15 +129,17 @@ export class GpuLayer {
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
   ): void {
-    this.#check();
-    if (this.#unpacked !== undefined || !this.#prepared.has(layerPlan, false)) {
-      this.#inCallersScopes(layerPlan, () => {
-        this.#packHost();
-        this.#prepared.make(layerPlan, false);
-      });
+    // What makes nothing needs no scopes, and costs less.
+    if (this.#unpacked === undefined && this.#prepared.has(layerPlan, false)) {
+      this.#check();
+      this.#retired.named = true;
+      this.#prepared.encode(encoder, layerPlan, input, output, false);
+      return;
     }
-    this.#retired.named = true;
-    this.#prepared.encode(encoder, layerPlan, input, output, false);
+    this.#inCallersScopes(layerPlan, () => {
+      this.#packHost();
+      this.#prepared.encode(encoder, layerPlan, input, output, false);
+    });
   }
 
   /** Lets go of what a plan was prepared to. */

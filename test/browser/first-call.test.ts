@@ -139,7 +139,10 @@ test('encode after forward waits for nothing and has the large tile compiled', a
   const from = { ...upload(device, input), dtype: 'float32', offset: 0 } as const;
   const to = { ...upload(device, integerTensor(layerPlan.plan.outputShape, 4)), dtype: 'float32', offset: 0 } as const;
   const encoder = device.createCommandEncoder({ label: 'test' });
+  const before = compiling.length;
   layer.encode(encoder, layerPlan, from, to);
+  layer.encode(encoder, layerPlan, from, to);
+  expect(compiling.length).toBeGreaterThan(before);
   device.queue.submit([encoder.finish()]);
   expect(wrong(await download(device, to))).toBeUndefined();
   await Promise.all(compiling);
