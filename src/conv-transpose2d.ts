@@ -179,8 +179,8 @@ export class ConvTranspose2d {
 
   /**
    * Makes the device, pipelines and packed weights ahead of the first call; compiles without blocking. Resolves to `plan`'s answer.
-   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST, GPU_ERROR, DESTROYED; the signal's
-   * reason when aborted
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, NOT_READY, DEVICE_LOST, GPU_ERROR, DESTROYED; the
+   * signal's reason when aborted
    */
   async prepare(inputShape: readonly number[], call?: Call): Promise<Plan> {
     this.#checkAlive();
@@ -193,10 +193,10 @@ export class ConvTranspose2d {
   /**
    * Computes one call from host to host: input (N, C, H, W) or (C, H, W), or channels last with `layout: 'NHWC'`; the output
    * likewise, of the shape that `outputShape` gives. The result comes in the form of the input: Float32Array, Float16Array, or
-   * Uint16Array with float16 bits; with `call.output` it is written there. Both stay where they are until the call has ended. On an emulated GPU, what was neither prepared nor is
-   * verified runs on what compiles fastest first.
-   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST, GPU_ERROR, DESTROYED; the signal's
-   * reason when aborted
+   * Uint16Array with float16 bits; with `call.output` it is written there. Neither may be transferred before the call has ended.
+   * On an emulated GPU, what was neither prepared nor is verified runs on what compiles fastest first.
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, NOT_READY, DEVICE_LOST, GPU_ERROR, DESTROYED; the
+   * signal's reason when aborted
    */
   async forward(input: HostTensor, call?: Call): Promise<HostTensor> {
     this.#checkAlive();

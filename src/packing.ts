@@ -1,6 +1,6 @@
 /**
- * The packed weights and inputs, on the host. Weights: [group][kernel row][kernel column][input channel][output channel], the channels padded to
- * whole fours by zeros. One vec4 of output channels is a texel of a texture, and so are they all, as they are.
+ * The packed weights and inputs, on the host. Weights: [group][kernel row][kernel column][input channel][output channel], the
+ * channels padded to whole fours by zeros. One vec4 of output channels is a texel of a texture, and so are they all, as they are.
  */
 import type { Spec } from './options.ts';
 import { packedElements, paddedInChannels, paddedOutChannels, textureSize, type Problem } from './plan.ts';
