@@ -130,10 +130,10 @@ fn place(at: u32) -> vec2u {
   return vec2u(at & 4095, at >> 12);
 }
 
-// The texels of the first channels of the inputs `from` further than four positions; `missing` where there is no such input.
-fn texels_of(image: u32, m: Four, from: vec2i, missing: vec4u) -> vec4u {
-  let rows = m.rows + from.x;
-  let columns = m.columns + from.y;
+// The texels of the first channels of the inputs that lie `corner` further than four positions; `missing` where there is none.
+fn texels_of(image: u32, m: Four, corner: vec2i, missing: vec4u) -> vec4u {
+  let rows = m.rows + corner.x;
+  let columns = m.columns + corner.y;
   let at = image + vec4u(rows) * params.input_size.y + vec4u(columns);
   return select(missing, at, within(rows, columns, params.input_size));
 }
@@ -335,14 +335,14 @@ fn main(
   let visits = across * u32(max(row_hits.y - row_hits.x, 0));
   for (var visit = 0u; visit < visits; visit++) {
     let j = vec2u(vec2i(row_hits.x, column_hits.x)) + place_of(visit, across);
-    let from = low - vec2i(j) * step;
-    let at0 = texels_of(image, m0, from, missing);
+    let corner = low - vec2i(j) * step;
+    let at0 = texels_of(image, m0, corner, missing);
     var at1: vec4u;
-    if (POSITIONS > 4) { at1 = texels_of(image, m1, from, missing); }
+    if (POSITIONS > 4) { at1 = texels_of(image, m1, corner, missing); }
     var at2: vec4u;
-    if (POSITIONS > 8) { at2 = texels_of(image, m2, from, missing); }
+    if (POSITIONS > 8) { at2 = texels_of(image, m2, corner, missing); }
     var at3: vec4u;
-    if (POSITIONS > 12) { at3 = texels_of(image, m3, from, missing); }
+    if (POSITIONS > 12) { at3 = texels_of(image, m3, corner, missing); }
     let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * j;
     let tap = params.weight_base + group * params.weight_group + (k.x * params.kernel_width + k.y) * params.weight_tap;
     var w = tap / 4 + vector;
