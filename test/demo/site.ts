@@ -129,6 +129,8 @@ export async function expectAccessible(page: Page): Promise<void> {
 export async function expectResponsive(page: Page, action: () => Promise<unknown>): Promise<void> {
   await page.tracing.start({ categories: ['disabled-by-default-devtools.timeline', 'toplevel'] });
   await action();
+  // The answer to `action` can come before the page's task that gave it has ended, and only ended tasks have a duration.
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
   const trace = JSON.parse(new TextDecoder().decode(await page.tracing.stop())) as { traceEvents: TraceEvent[] };
   const main = new Set(
     trace.traceEvents
