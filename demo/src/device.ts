@@ -1,5 +1,5 @@
 import { requestDevice, type Device } from 'webgpu-conv-transpose2d';
-import { readChoice } from './view.ts';
+import { readChoice } from './address.ts';
 import { withDetail } from './words.ts';
 
 export const DEVICE_CHOICES = ['auto', 'webgpu', 'cpu'] as const;

@@ -12,8 +12,8 @@
  * - **unmounting** is `signal`: it aborts when the visitor leaves, and then the shell empties `root`. Give it to
  *   listeners on `window` or `document`, to observers, to calls of the library; free GPU memory when it aborts. The view
  *   may be mounted again later, and is mounted again when Back or Forward changes its parameters.
- * - **params** are the address's at the time of mounting. Read them with `readChoice` and `readInteger`: a link that says
- *   nonsense gives the default. **setParams** writes what was chosen back (null removes: do so for defaults), so that the
+ * - **params** are the address's at the time of mounting. Read them with `address.ts`: a link that says nonsense gives
+ *   the default. **setParams** writes what was chosen back (null removes: do so for defaults), so that the
  *   address always is a link to what is shown.
  * - **devices** opens what `?device=` asks for: `await context.devices.open(readDevice(params))`. Devices are shared by all
  *   views (never destroy them) and are opened anew after one was
@@ -35,26 +35,4 @@ export interface ViewContext {
   readonly setParams: (changes: Readonly<Record<string, string | null>>) => void;
   /** Tells in plain words that something failed, above the view; `retry` offers to try again. */
   readonly problem: (error: unknown, retry?: () => void) => void;
-}
-
-/** A parameter that must be one of a few words. */
-export function readChoice<T extends string>(
-  params: URLSearchParams,
-  name: string,
-  choices: readonly T[],
-  otherwise: T,
-): T {
-  return choices.find((choice) => choice === params.get(name)) ?? otherwise;
-}
-
-/** A parameter that must be a whole number within bounds. */
-export function readInteger(
-  params: URLSearchParams,
-  name: string,
-  [least, most]: readonly [number, number],
-  otherwise: number,
-): number {
-  const given = params.get(name) ?? '';
-  const value = Number(given);
-  return /^-?\d+$/.test(given) && value >= least && value <= most ? value : otherwise;
 }

@@ -7,7 +7,7 @@ import { phasesOf, ripple, type Pattern } from '../../demo/src/diagnose/phases.t
 import { greyOf, shadeOf } from '../../demo/src/diagnose/shades.ts';
 import { DEFAULT_PATTERN } from '../../demo/src/diagnose/state.ts';
 import { drawWeights, type Beginning } from '../../demo/src/diagnose/weights.ts';
-import { expectAccessible, expectFits, expectResponsive, LOOKS, type VisitOptions } from './site.ts';
+import { expectAccessible, expectFits, expectResponsive, LOOKS, takableGpu, type VisitOptions } from './site.ts';
 import { drawn, figure, isShown, page, text, visit } from './visit.ts';
 
 async function open(search: string, options: VisitOptions = {}): Promise<void> {
@@ -189,24 +189,7 @@ describe.each(LOOKS)('at %i pixels, %s', (width, scheme) => {
 });
 
 test('a GPU that is taken away is told in plain words, and another try goes on', async () => {
-  await open('&device=webgpu', {
-    prepare: (fresh) =>
-      fresh.evaluateOnNewDocument(() => {
-        const requestAdapter = navigator.gpu.requestAdapter.bind(navigator.gpu);
-        navigator.gpu.requestAdapter = async (options) => {
-          const adapter = await requestAdapter(options);
-          const requestDevice = adapter!.requestDevice.bind(adapter);
-          adapter!.requestDevice = async (descriptor) => {
-            const device = await requestDevice(descriptor);
-            window.addEventListener('take-gpu', () => {
-              device.destroy();
-            });
-            return device;
-          };
-          return adapter;
-        };
-      }),
-  });
+  await open('&device=webgpu', { prepare: takableGpu });
   await page.evaluate(() => window.dispatchEvent(new Event('take-gpu')));
   await page.waitForFunction(() => !document.querySelector<HTMLElement>('#problem')!.hidden);
   expect(await text('#problem p')).toContain('The GPU was taken away');

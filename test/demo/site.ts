@@ -7,6 +7,7 @@ import type { Browser, Page } from 'puppeteer';
 import { createServer, type ViteDevServer } from 'vite';
 import { expect } from 'vitest';
 import { collectPageErrors, launchChromium } from '../support/chromium.ts';
+import { longestTask, recordTasks } from '../support/tasks.ts';
 
 export const configFile: string = fileURLToPath(new URL('../../vite.demo.config.ts', import.meta.url));
 const artifacts = new URL('../artifacts/', import.meta.url);
@@ -122,31 +123,11 @@ export async function expectAccessible(page: Page): Promise<void> {
   expect(found.flat().join('\n')).toBe('');
 }
 
-/**
- * Holds that nothing blocks the page for more than 50 ms while `action` runs. Processor time of the page's own thread is
- * counted, so that another program on the machine does not matter.
- */
+/** Holds that nothing blocks the page for more than 50 ms of its own processor time while `action` runs. */
 export async function expectResponsive(page: Page, action: () => Promise<unknown>): Promise<void> {
-  await page.tracing.start({ categories: ['disabled-by-default-devtools.timeline', 'toplevel'] });
+  await recordTasks(page);
   await action();
   // The answer to `action` can come before the page's task that gave it has ended, and only ended tasks have a duration.
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
-  const trace = JSON.parse(new TextDecoder().decode(await page.tracing.stop())) as { traceEvents: TraceEvent[] };
-  const main = new Set(
-    trace.traceEvents
-      .filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain')
-      .map(({ pid, tid }) => `${pid} ${tid}`),
-  );
-  const tasks = trace.traceEvents.filter(({ name, pid, tid }) => name === 'RunTask' && main.has(`${pid} ${tid}`));
-  expect(tasks.length).toBeGreaterThan(0);
-  const longest = Math.max(...tasks.map(({ tdur }) => (tdur ?? 0) / 1000));
-  expect(longest, 'longest task in milliseconds').toBeLessThanOrEqual(50);
-}
-
-interface TraceEvent {
-  readonly name: string;
-  readonly pid: number;
-  readonly tid: number;
-  readonly tdur?: number;
-  readonly args?: { readonly name?: string };
+  expect(await longestTask(page), 'longest task in milliseconds').toBeLessThanOrEqual(50);
 }

@@ -1,12 +1,11 @@
 // Pages with a strict Content-Security-Policy: what the package needs is what docs/cpu.md says, and it asks the network for nothing.
 import { readFileSync, readdirSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Browser } from 'puppeteer';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
 import { install, type Installed } from '../support/installed.ts';
+import { servePackage, type Site } from './site.ts';
 
 /** Calls on a GPU, and on the CPU: one that is done on the page, and one that is worth a worker. */
 const program = `
@@ -27,27 +26,20 @@ globalThis.done = { gpu: device !== 'cpu', kernel, right, violations };
 
 let user: Installed;
 let browser: Browser;
-let server: Server;
+let site: Site;
 let policy = '';
 let asked: string[] = [];
 beforeAll(async () => {
   user = install([]);
   browser = await launchChromium();
-  server = createServer(({ url = '/' }, response) => {
+  site = await servePackage(user.dist, program, (url, response) => {
     asked.push(url);
-    const page = '<!doctype html><script type="module" src="program.js"></script>';
     response.setHeader('Content-Security-Policy', policy);
-    response.setHeader('Content-Type', url === '/' ? 'text/html' : 'text/javascript');
-    if (url === '/favicon.ico') response.writeHead(204).end();
-    else if (url === '/') response.end(page);
-    else if (url === '/program.js') response.end(program);
-    else response.end(readFileSync(join(user.dist, url.replace('/package/', ''))));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
 afterAll(async () => {
   await browser.close();
-  server.close();
+  site.close();
   user.remove();
 });
 
@@ -68,7 +60,7 @@ async function underPolicy(directives: string): Promise<Done> {
   page.on('request', (request) => {
     if (!/^(http:\/\/127\.0\.0\.1:|blob:)/.test(request.url())) beyond.push(request.url());
   });
-  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  await page.goto(site.address);
   await page
     .waitForFunction(() => 'done' in globalThis, { timeout: 60_000 })
     .catch((error: unknown) => {

@@ -1,13 +1,10 @@
 // What computes on the CPU is loaded later than the rest, or not at all: from a server that can hold it back and refuse it.
-import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import type { Browser, Page } from 'puppeteer';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type * as Library from '../../src/index.ts';
 import { collectPageErrors, launchChromium } from '../support/chromium.ts';
 import { install, type Installed } from '../support/installed.ts';
+import { servePackage, type Site } from './site.ts';
 
 /** What the page has for a test: the package, tensors of one value, and what became of a call. */
 interface PageTools {
@@ -26,7 +23,7 @@ Object.assign(globalThis, { library, filled, outcome });
 
 let user: Installed;
 let browser: Browser;
-let server: Server;
+let site: Site;
 let page: Page;
 let errors: string[];
 /** The chunks of the CPU path that were asked for. */
@@ -38,24 +35,16 @@ let refused = false;
 beforeAll(async () => {
   user = install([]);
   browser = await launchChromium();
-  server = createServer((request, response) => {
-    const { url = '/' } = request;
-    const isCpu = /\/(calls|gradients)-[\w-]+\.js$/.test(url);
-    if (isCpu) asked.push(url);
-    void (isCpu ? held : Promise.resolve()).then(() => {
-      response.setHeader('Content-Type', url === '/' ? 'text/html' : 'text/javascript');
-      if (url === '/favicon.ico') response.writeHead(204).end();
-      else if (isCpu && refused) response.writeHead(503).end();
-      else if (url === '/') response.end('<!doctype html><script type="module" src="program.js"></script>');
-      else if (url === '/program.js') response.end(program);
-      else response.end(readFileSync(join(user.dist, url.replace('/package/', ''))));
-    });
+  site = await servePackage(user.dist, program, async (url, response) => {
+    if (!/\/(calls|gradients)-[\w-]+\.js$/.test(url)) return;
+    asked.push(url);
+    await held;
+    if (refused) response.writeHead(503).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
 afterAll(async () => {
   await browser.close();
-  server.close();
+  site.close();
   user.remove();
 });
 
@@ -63,7 +52,7 @@ beforeEach(async () => {
   [asked, held, refused] = [[], Promise.resolve(), false];
   page = await browser.newPage();
   errors = collectPageErrors(page);
-  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  await page.goto(site.address);
   await page.waitForFunction(() => 'outcome' in globalThis);
 });
 afterEach(async () => {

@@ -3,6 +3,7 @@ import type { Browser, Page } from 'puppeteer';
 import type { BrowserProvider, BrowserProviderOption } from 'vitest/node';
 import { collectPageErrors, launchChromium } from './chromium.ts';
 import { launchFirefox } from './firefox.ts';
+import * as tasks from './tasks.ts';
 
 declare module 'vitest/browser' {
   // Vitest declares them with the providers of its own.
@@ -18,15 +19,6 @@ declare module 'vitest/browser' {
     /** Crashes the browser's GPU process. */
     crashGpuProcess: () => Promise<void>;
   };
-}
-
-/** An event of Chromium's trace; `tdur` is its thread's processor time, in microseconds. */
-interface TraceEvent {
-  readonly name: string;
-  readonly pid: number;
-  readonly tid: number;
-  readonly tdur?: number;
-  readonly args?: { readonly name?: string };
 }
 
 const launchers = { chromium: launchChromium, firefox: launchFirefox };
@@ -63,22 +55,12 @@ class PuppeteerProvider implements BrowserProvider {
     }
   }
 
-  async recordTasks(sessionId: string): Promise<void> {
-    await this.#page(sessionId).tracing.start({ categories: ['toplevel', '__metadata'] });
+  recordTasks(sessionId: string): Promise<void> {
+    return tasks.recordTasks(this.#page(sessionId));
   }
 
-  async longestTask(sessionId: string): Promise<number> {
-    const trace = new TextDecoder().decode(await this.#page(sessionId).tracing.stop());
-    const { traceEvents: events } = JSON.parse(trace) as { traceEvents: readonly TraceEvent[] };
-    const thread = ({ pid, tid }: TraceEvent): string => `${pid} ${tid}`;
-    const main = new Set(
-      events.filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain').map(thread),
-    );
-    const tasks = events.filter((event) => event.name === 'ThreadControllerImpl::RunTask' && main.has(thread(event)));
-    // Without a time: those that were under way when the recording ended.
-    const times = tasks.flatMap(({ tdur }) => tdur ?? []);
-    if (times.length === 0) throw new Error(`no tasks among ${events.length} events of ${main.size} pages`);
-    return times.reduce((longest, time) => Math.max(longest, time)) / 1000;
+  longestTask(sessionId: string): Promise<number> {
+    return tasks.longestTask(this.#page(sessionId));
   }
 
   #page(sessionId: string): Page {

@@ -1,7 +1,6 @@
 /** Runs before each test file in Deno, whose own WebGPU is wgpu, with the shader compiler Naga. */
 import { parentPort } from 'node:worker_threads';
-import { afterAll, afterEach, expect } from 'vitest';
-import { destroyDevices, takeGpuFailures, watchAllDevices } from './gpu.ts';
+import { failOnGpuErrors } from './fail-on-gpu-errors.ts';
 
 if (!('Deno' in globalThis)) throw new Error('These tests run in Deno: npm run test:all');
 // Vitest ends a worker with it, and Deno has it not.
@@ -19,14 +18,4 @@ Object.defineProperty(navigator.gpu, 'requestAdapter', {
     return adapter;
   },
 });
-watchAllDevices(GPUAdapter.prototype);
-
-function expectNoErrors(): void {
-  expect(takeGpuFailures(), 'uncaptured GPU errors and lost devices').toEqual([]);
-}
-
-afterEach(expectNoErrors);
-afterAll(async () => {
-  await destroyDevices();
-  expectNoErrors();
-});
+failOnGpuErrors();

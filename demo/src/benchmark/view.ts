@@ -1,8 +1,9 @@
 import { makingProblem, type Layer } from '../../../bench/layer.ts';
+import { readChoice } from '../address.ts';
 import { DEVICE_CHOICES, readDevice, type DeviceChoice, type OpenDevice } from '../device.ts';
 import { find, onClick } from '../page.ts';
 import { saveAs } from '../save.ts';
-import { readChoice, type ViewContext } from '../view.ts';
+import type { ViewContext } from '../view.ts';
 import { plainWords } from '../words.ts';
 import { inPieces } from '../work.ts';
 import { Chart, NAMES } from './chart.ts';

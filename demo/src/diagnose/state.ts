@@ -1,6 +1,6 @@
 /** What is diagnosed, and how the address says it. */
+import { readChoice, readInteger } from '../address.ts';
 import { readPair, writePair, type PairField } from '../pair-controls.ts';
-import { readChoice, readInteger } from '../view.ts';
 import type { Pattern, Size } from './phases.ts';
 import { BEGINNINGS, type Beginning } from './weights.ts';
 

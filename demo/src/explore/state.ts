@@ -1,6 +1,6 @@
 /** What is shown, and how the address says it. */
+import { readChoice, readInteger } from '../address.ts';
 import { readPair, writePair } from '../pair-controls.ts';
-import { readChoice, readInteger } from '../view.ts';
 import { LIBRARIES, type Library } from './code.ts';
 import { BOUNDS, outputSize, PARAMETERS, settle, type Layer, type Parameter, type Size } from './layer.ts';
 import { fill, FILLINGS, parseNumbers, type Filling, type Numbers } from './numbers.ts';

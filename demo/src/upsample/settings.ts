@@ -1,5 +1,5 @@
+import { readChoice, readInteger } from '../address.ts';
 import { readDevice, type DeviceChoice } from '../device.ts';
-import { readChoice, readInteger } from '../view.ts';
 import { KERNEL_CHOICES, SCALES, type KernelChoice, type Scale } from './kernels.ts';
 
 /** What of the view is kept in the address. */
