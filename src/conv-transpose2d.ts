@@ -13,7 +13,7 @@ import {
   weightShape,
   type Spec,
 } from './options.ts';
-import { KEPT_PLANS, planLayer, type LayerPlan } from './plan.ts';
+import { KEPT_PLANS, type LayerPlan, planLayer } from './plan.ts';
 import { allocate, bytesOf, checkHostTensor, dtypeOf, hostTensorLike, keeping, tensorOf } from './tensors.ts';
 import type {
   Call,

@@ -59,6 +59,8 @@ export function fullLength(input: number, kernel: number, stride: number, dilati
 
 const modulo = (a: number, n: number): number => ((a % n) + n) % n;
 
+export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
+
 export function gcd(a: number, b: number): number {
   while (b !== 0) [a, b] = [b, a % b];
   return a;

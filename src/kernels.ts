@@ -1,7 +1,8 @@
 /** Which kernel computes a problem, and in how many workgroups. */
 import { ConvTranspose2dError } from './errors.ts';
 import type { Axis } from './geometry.ts';
-import type { Capabilities, Problem } from './plan.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { Problem } from './problem.ts';
 
 /** Of the GPU's kernels, each a shader of that name. */
 export type KernelName =

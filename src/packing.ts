@@ -2,10 +2,23 @@
  * The packed weights and inputs, on the host. Weights: [group][kernel row][kernel column][input channel][output channel], the
  * channels padded to whole fours by zeros. One vec4 of output channels is a texel of a texture, and so are they all, as they are.
  */
+import { roundUp } from './geometry.ts';
 import type { Spec } from './options.ts';
-import { packedElements, paddedInChannels, paddedOutChannels, textureSize, type Problem } from './plan.ts';
+import type { Problem } from './problem.ts';
 import { zeros } from './tensors.ts';
+import { textureSize } from './texels.ts';
 import { weightStrides } from './weight-strides.ts';
+
+/** Channels of one group in the packed weights: whole vec4s. */
+export const paddedOutChannels = (spec: Spec): number => roundUp(spec.outChannels / spec.groups, 4);
+export const paddedInChannels = (spec: Spec): number => roundUp(spec.inChannels / spec.groups, 4);
+
+/** Elements of the packed weights: they are a texture's texels, too. */
+export function packedElements(spec: Spec): number {
+  const taps = spec.groups * spec.kernelSize[0] * spec.kernelSize[1];
+  const [width, lines] = textureSize((taps * paddedInChannels(spec) * paddedOutChannels(spec)) / 4);
+  return 4 * width * lines;
+}
 
 /**
  * Calls back with where each row of output channels begins, in the packed order and in the tensor's own: the weights of an input

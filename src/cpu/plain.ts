@@ -1,6 +1,6 @@
 /** The CPU path in plain TypeScript: for engines without WebAssembly SIMD. */
 import type { Axis } from '../geometry.ts';
-import type { Problem } from '../plan.ts';
+import type { Problem } from '../problem.ts';
 import type { Spec } from '../options.ts';
 import { weightStrides } from '../weight-strides.ts';
 

@@ -5,7 +5,8 @@
  * strip, to stay in a core's second-level cache. A job is one tile of one image and group, or of several groups whose channels
  * lie together, for some of its output channels; jobs are independent, and any number of threads may share them.
  */
-import type { Addresses, Problem } from '../plan.ts';
+import type { Addresses } from '../addresses.ts';
+import type { Problem } from '../problem.ts';
 import type { Activation } from '../types.ts';
 import {
   bandsOf,

@@ -14,7 +14,7 @@
  * layer's own kernels compute it.
  */
 import { checkInputShape, outputExtents, type InputExtents, type Size, type Spec } from '../options.ts';
-import { addressesOf, type Addresses } from '../plan.ts';
+import { type Addresses, addressesOf } from '../addresses.ts';
 
 /** One axis of it, with the names above. */
 export interface GradientAxis {

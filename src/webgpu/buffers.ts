@@ -9,7 +9,7 @@ import {
   elementCount,
   float16Tensor,
 } from '../tensors.ts';
-import { TEXELS_IN_LINE, textureSize } from '../plan.ts';
+import { TEXELS_IN_LINE, textureSize } from '../texels.ts';
 import type { DType, GpuTensor, HostTensor } from '../types.ts';
 import { TEXEL_FORMAT } from './pipelines.ts';
 import { inScopes, lossBehind, lossOf, makeBuffer, makeTexture } from './scopes.ts';

@@ -1,7 +1,7 @@
 /** Asking for a device, and the one that layers share. */
 import { ConvTranspose2dError } from '../errors.ts';
 import { oneOf, optionsOf } from '../options.ts';
-import type { Limits, Capabilities } from '../plan.ts';
+import type { Capabilities, Limits } from '../capabilities.ts';
 import type { Device } from '../types.ts';
 import { lossBehind, lossOf, watch } from './scopes.ts';
 

@@ -1,8 +1,9 @@
 /** A layer on a GPU: packed weights, and what each shape was prepared to. */
 import { ConvTranspose2dError } from '../errors.ts';
 import type { Spec } from '../options.ts';
-import { packedElements, type Capabilities, type LayerPlan } from '../plan.ts';
-import { unpackWeight } from '../packing.ts';
+import type { Capabilities } from '../capabilities.ts';
+import { packedElements, unpackWeight } from '../packing.ts';
+import type { LayerPlan } from '../plan.ts';
 import { bytesOf, hostTensorLike } from '../tensors.ts';
 import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
 import { bindingOf, bufferFrom, checkFits, readAll, readStaging, stage, tensorBytes } from './buffers.ts';

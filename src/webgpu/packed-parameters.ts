@@ -1,15 +1,9 @@
 /** A layer's parameters as its kernels read them: packed, and the same as texels where a plan wants those. */
 import type { Spec } from '../options.ts';
-import { packWeight } from '../packing.ts';
-import {
-  CONVERT_WORKGROUP,
-  fold,
-  packedElements,
-  paddedInChannels,
-  paddedOutChannels,
-  roundUp,
-  TEXELS_IN_LINE,
-} from '../plan.ts';
+import { roundUp } from '../geometry.ts';
+import { packedElements, packWeight, paddedInChannels, paddedOutChannels } from '../packing.ts';
+import { TEXELS_IN_LINE } from '../texels.ts';
+import { CONVERT_WORKGROUP, fold } from '../workgroups.ts';
 import { bytesOf, toFloat32Array, zeros } from '../tensors.ts';
 import type { HostTensor, StateDict } from '../types.ts';
 import { weightStrides } from '../weight-strides.ts';

@@ -1,6 +1,6 @@
 /** The bytes of the shaders' `Params` and residue tables. */
 import type { Axis } from '../geometry.ts';
-import type { Problem } from '../plan.ts';
+import type { Problem } from '../problem.ts';
 
 /** The fields of a kernel's `struct Params`, in order, with the number of their components. */
 const FIELDS = [

@@ -1,7 +1,10 @@
 /** What the gradients of a shape have made ahead of their calls: tables and scratch, everything but the tensors. */
 import { pickedElements, pickedTexels, planGradients, type GradientPlan, type Pick } from '../gradient-plan.ts';
 import type { InputExtents, Size, Spec } from '../options.ts';
-import { packedElements, planLayer, textureBytes, type Capabilities, type LayerPlan } from '../plan.ts';
+import type { Capabilities } from '../capabilities.ts';
+import { packedElements } from '../packing.ts';
+import { type LayerPlan, planLayer } from '../plan.ts';
+import { textureBytes } from '../texels.ts';
 import type { GpuTensor } from '../types.ts';
 import { checkFits, makeTexels, tableFrom } from './buffers.ts';
 import { makeBuffer, type Made } from './scopes.ts';

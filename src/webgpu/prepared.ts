@@ -1,7 +1,8 @@
 /** What plans have made ahead of their calls: pipelines, tables and scratch; bind groups once tensors are met. */
 import type { Spec } from '../options.ts';
 import { packInput } from '../packing.ts';
-import { KEPT_PLANS, TEXELS_IN_LINE, textureBytes, type LayerPlan } from '../plan.ts';
+import { KEPT_PLANS, type LayerPlan } from '../plan.ts';
+import { TEXELS_IN_LINE, textureBytes } from '../texels.ts';
 import { toFloat32Array } from '../tensors.ts';
 import type { GpuTensor, HostTensor } from '../types.ts';
 import { makeTexels, tableFrom, writeTexels } from './buffers.ts';

@@ -1,16 +1,13 @@
 /** A plan as GPU work, still plain data: dispatches, what each binds by name, and the bytes of their tables. */
 import type { CpuKernelName, KernelChoice, KernelName } from '../kernels.ts';
 import { ACTIVATIONS, type Spec } from '../options.ts';
-import {
-  CONVERT_WORKGROUP,
-  packedElements,
-  roundUp,
-  textureBytes,
-  type LayerPlan,
-  type Part,
-  type Problem,
-  type Range,
-} from '../plan.ts';
+import type { Range } from '../cuts.ts';
+import { roundUp } from '../geometry.ts';
+import { packedElements } from '../packing.ts';
+import type { LayerPlan, Part } from '../plan.ts';
+import type { Problem } from '../problem.ts';
+import { textureBytes } from '../texels.ts';
+import { CONVERT_WORKGROUP } from '../workgroups.ts';
 import { PARAMS_SIZE, residuesSize, writeParams, writeResidues } from './params.ts';
 import type { PipelineRequest } from './pipelines.ts';
 import type { Made } from './scopes.ts';

@@ -8,7 +8,7 @@ import { CpuLayer } from '../../src/cpu/layer.ts';
 import type { ToWorker } from '../../src/cpu/messages.ts';
 import { ConvTranspose2d, ConvTranspose2dError, convTranspose2d } from '../../src/index.ts';
 import { resolveOptions } from '../../src/options.ts';
-import { planLayer, type LayerPlan } from '../../src/plan.ts';
+import { type LayerPlan, planLayer } from '../../src/plan.ts';
 import type { ConvTranspose2dOptions, HostTensor, Plan } from '../../src/types.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { describeLayer, layers, type Layer } from '../support/arbitraries.ts';

@@ -2,7 +2,7 @@
 // compiles sooner and computes the same. The large one is compiled beside the second call and taken by those that follow.
 import { expect, test } from 'vitest';
 import { resolveOptions } from '../../src/options.ts';
-import { planLayer, type LayerPlan } from '../../src/plan.ts';
+import { type LayerPlan, planLayer } from '../../src/plan.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { GpuLayer } from '../../src/webgpu/layer.ts';
 import { upload, download } from '../../src/webgpu/buffers.ts';

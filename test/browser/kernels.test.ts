@@ -12,7 +12,9 @@ import {
   type RegisterTile,
 } from '../../src/kernels.ts';
 import { resolveOptions } from '../../src/options.ts';
-import { planLayer, type Capabilities, type Problem } from '../../src/plan.ts';
+import type { Capabilities } from '../../src/capabilities.ts';
+import { planLayer } from '../../src/plan.ts';
+import type { Problem } from '../../src/problem.ts';
 import type { HostTensor } from '../../src/types.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { GpuLayer } from '../../src/webgpu/layer.ts';

@@ -12,8 +12,7 @@ import {
   type HostTensor,
 } from '../../src/index.ts';
 import { resolveOptions, weightShape } from '../../src/options.ts';
-import { packWeight } from '../../src/packing.ts';
-import { packedElements } from '../../src/plan.ts';
+import { packedElements, packWeight } from '../../src/packing.ts';
 import { bytesOf, toFloat32Array } from '../../src/tensors.ts';
 import { Count } from '../support/count.ts';
 import { testAdapter, testDevice } from '../support/gpu.ts';

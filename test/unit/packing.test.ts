@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { resolveOptions, weightShape, type Spec } from '../../src/options.ts';
-import { packInput, packWeight, unpackWeight } from '../../src/packing.ts';
-import { packedElements, planLayer } from '../../src/plan.ts';
+import { packedElements, packInput, packWeight, unpackWeight } from '../../src/packing.ts';
+import { planLayer } from '../../src/plan.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 
 const specs = fc

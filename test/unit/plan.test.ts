@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { ConvTranspose2d, type ConvTranspose2dOptions, type DType, type Pair } from '../../src/index.ts';
 import { direct } from '../../src/kernels.ts';
 import { resolveOptions, type Spec } from '../../src/options.ts';
-import { fold, planLayer, type Capabilities, type LayerPlan, type Limits } from '../../src/plan.ts';
+import type { Capabilities, Limits } from '../../src/capabilities.ts';
+import { type LayerPlan, planLayer } from '../../src/plan.ts';
+import { fold } from '../../src/workgroups.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { describeLayer, layers } from '../support/arbitraries.ts';
 
