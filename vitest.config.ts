@@ -17,9 +17,10 @@ await buildWorker();
 const withoutPage = { include: ['test/browser/**/*.test.ts'], exclude: ['test/browser/**/*.page.test.ts'] };
 
 /** Where every readback takes 100 ms: what tries each kernel, each pipeline, each option. */
-const inFirefox = ['adapter', 'compile', 'conformance', 'errors', 'kernels', 'layer', 'shaders', 'size'].map(
-  (name) => `test/browser/${name}.test.ts`,
-);
+const inFirefox = [
+  ...['adapter', 'compile', 'conformance', 'endings', 'errors', 'gpu-packing', 'kernels', 'layer', 'layer-objects'],
+  ...['request-device', 'shaders', 'size'],
+].map((name) => `test/browser/${name}.test.ts`);
 
 interface BrowserTests {
   readonly include: string[];
