@@ -163,6 +163,7 @@ export interface Plan {
   /** What a call occupies on its device, in bytes. */
   readonly bytes: {
     readonly input: number;
+    /** As a tensor. A GPU has it packed: float32, the channels of each group padded to whole fours, once or twice. */
     readonly weight: number;
     readonly output: number;
     /** Taken beside these while the call runs. */

@@ -34,7 +34,7 @@ export class GpuLayer {
     this.capabilities = capabilities;
     this.#spec = spec;
     watch(device);
-    this.#parameters = new PackedParameters(device, spec, capabilities.software, () => {
+    this.#parameters = new PackedParameters(device, spec, capabilities.software, this.#retired, () => {
       this.#forget(new Set());
     });
     this.#prepared = new PreparedPlans(device, spec, this.#parameters, this.#retired);
@@ -206,8 +206,8 @@ export class GpuLayer {
   async #withRoom<T>(segment: () => T, onFailure?: () => void): Promise<T> {
     const { room } = this.#parameters;
     const result = inScopes(this.device, segment, (made) => {
-      onFailure?.();
       this.#forget(made);
+      onFailure?.();
     });
     result.catch(() => undefined);
     // What is wrong without room is no error of its own.
@@ -220,16 +220,15 @@ export class GpuLayer {
     this.#check();
     this.#retired.named = true;
     return inCallersScopes(this.device, segment, (made) => {
-      for (const one of made) this.#retired.add(one);
-      this.release(layerPlan);
       this.#forget(made);
+      this.release(layerPlan);
+      for (const one of made) this.#retired.add(one);
     });
   }
 
   /** Forgets what a segment that failed has made, and what it may have left unpacked. */
-  #forget(made: ReadonlySet<Made>): void {
-    this.#prepared.forget(made);
-    this.#parameters.forget(made);
+  #forget(made: Set<Made>): void {
+    this.#prepared.forget(made, this.#parameters.forget(made));
     this.#unpacked = this.#host;
   }
 

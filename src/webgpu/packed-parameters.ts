@@ -9,6 +9,7 @@ import type { HostTensor, StateDict } from '../types.ts';
 import { weightStrides } from '../weight-strides.ts';
 import { bufferFrom, makeTexels } from './buffers.ts';
 import { bindGroup, pipelineNow, pipelineSoon, type PipelineRequest } from './pipelines.ts';
+import type { Retired } from './retired.ts';
 import { destroySoon, inScopes, makeBuffer, type Made } from './scopes.ts';
 import type { ResourceName } from './steps.ts';
 
@@ -25,13 +26,15 @@ export class PackedParameters {
   #packed: Packed | undefined;
   #room: Promise<void> = Promise.resolve();
   #texels: GPUTexture | undefined;
+  readonly #retired: Retired;
   /** Told that there was no room. */
   readonly #onLost: () => void;
 
-  constructor(device: GPUDevice, spec: Spec, onHost: boolean, onLost: () => void) {
+  constructor(device: GPUDevice, spec: Spec, onHost: boolean, retired: Retired, onLost: () => void) {
     this.#device = device;
     this.#spec = spec;
     this.#onHost = onHost;
+    this.#retired = retired;
     this.#onLost = onLost;
   }
 
@@ -108,6 +111,8 @@ export class PackedParameters {
     const { inChannels, outChannels, groups, kernelSize } = this.#spec;
     const { i, o, h, w } = weightStrides(this.#spec);
     const { packed } = this;
+    // Overwritten by what follows. Should that fail, calls that were recorded before it was known compute nothing that looks right.
+    device.queue.writeBuffer(packed.bias, 0, zeros(packed.bias.size / 4).fill(Infinity));
     const encoder = device.createCommandEncoder({ label: 'conv-transpose2d pack' });
     const uniforms = [
       this.#encodePack(encoder, weight, packed.weight, [
@@ -160,9 +165,13 @@ export class PackedParameters {
     encoder.copyBufferToTexture(source, { texture }, [texture.width, texture.height]);
   }
 
-  /** Forgets what is gone. */
-  forget(gone: ReadonlySet<Made>): void {
-    if (this.#texels !== undefined && gone.has(this.#texels)) this.#texels = undefined;
+  /** Forgets the texels if they are gone, and retires them instead; true if so. */
+  forget(gone: Set<Made>): boolean {
+    const texels = this.#texels;
+    if (texels === undefined || !gone.delete(texels)) return false;
+    this.#texels = undefined;
+    this.#retired.add(texels);
+    return true;
   }
 
   destroy(): void {

@@ -174,10 +174,19 @@ export class PreparedPlans {
     this.#retired.add(prepared.tables);
   }
 
-  /** Forgets what is gone, and all bind groups. */
-  forget(gone: ReadonlySet<Made>): void {
-    for (const [plan, { tables }] of this.#plans) if (gone.has(tables)) this.#plans.delete(plan);
-    for (const [name, made] of this.#scratch) if (gone.has(made)) this.#scratch.delete(name);
+  /**
+   * Forgets plans whose tables are gone; with what all plans share, all of them. What a caller's encoder may name is taken out
+   * of `gone` and retired.
+   */
+  forget(gone: Set<Made>, sharedIsGone: boolean): void {
+    let all = sharedIsGone;
+    for (const [name, made] of this.#scratch) {
+      if (!gone.delete(made)) continue;
+      this.#scratch.delete(name);
+      this.#retired.add(made);
+      all = true;
+    }
+    for (const [plan, { tables }] of this.#plans) if (gone.delete(tables) || all) this.release(plan);
     this.#forgetBindGroups();
   }
 

@@ -80,7 +80,7 @@ export function destroySoon(buffers: readonly GPUBuffer[]): void {
   else making.brief.push(...buffers);
 }
 
-function destroyAll(made: readonly Made[]): void {
+function destroyAll(made: Iterable<Made>): void {
   for (const one of made) one.destroy();
 }
 
@@ -97,18 +97,15 @@ function noting<T>(noted: Making, segment: () => T): T {
 
 /**
  * Runs a synchronous segment of GPU calls inside error scopes and rejects with what they caught. What it made is
- * destroyed then, and `forget` is told of it. Scopes are a stack per device, so nothing may be awaited inside.
+ * destroyed then, but for what `forget` takes out of it. Scopes are a stack per device, so nothing may be awaited inside.
  */
-export async function inScopes<T>(
-  device: GPUDevice,
-  segment: () => T,
-  forget?: (made: ReadonlySet<Made>) => void,
-): Promise<T> {
+export async function inScopes<T>(device: GPUDevice, segment: () => T, forget?: (made: Set<Made>) => void): Promise<T> {
   const noted: Making = { made: [], compiled: [], brief: [] };
   const undo = (): void => {
-    destroyAll(noted.made);
     for (const one of noted.compiled) one.forget();
-    forget?.(new Set(noted.made));
+    const made = new Set(noted.made);
+    forget?.(made);
+    destroyAll(made);
   };
   let run: { result: T; caught: Promise<(GPUError | null)[]> };
   let caught: (GPUError | null)[];
@@ -140,7 +137,7 @@ export async function inScopes<T>(
  * Runs a synchronous segment whose errors are for the caller's own scopes. Whether all is valid that it made is asked
  * in scopes of ours; if not, it is forgotten: `forget` lets go of it.
  */
-export function inCallersScopes<T>(device: GPUDevice, segment: () => T, forget: (made: ReadonlySet<Made>) => void): T {
+export function inCallersScopes<T>(device: GPUDevice, segment: () => T, forget: (made: Set<Made>) => void): T {
   const noted: Making = { made: [], compiled: [], brief: [] };
   const undo = (): void => {
     for (const one of noted.compiled) one.forget();

@@ -93,6 +93,63 @@ describe('what fails leaves nothing', () => {
   });
 });
 
+describe('what other calls share', () => {
+  const small = integerTensor([1, 2, 4, 4], 1, 4, 'float16');
+  const large = integerTensor([1, 2, 40, 40], 1, 4, 'float16');
+  const half = { weight: integerTensor([2, 3, 3, 3], 2, 4, 'float16'), bias: integerTensor([3], 3, 4, 'float16') };
+  const wrongHalf = (output: HostTensor): string | undefined =>
+    mismatch(output, { input: small, ...half, options }, { lane: 'exact', output: 'float16' });
+
+  test.each(['expandedInput', 'expandedOutput'])(
+    '%s has no room to grow: shapes that had enough go on',
+    async (name) => {
+      const layer = layerOf('float16');
+      layer.loadStateDict(half);
+      const from = upload(device, small);
+      await layer.prepare(small.shape);
+      const stop = outOfMemory(device, ({ label }) => label === `conv-transpose2d ${name}`);
+      expect(await errorOf(layer.forward(large))).toMatchObject({ code: 'OUT_OF_MEMORY' });
+      stop();
+      let to: GpuTensor | undefined;
+      await submit((encoder) => (to = layer.encode(encoder, from)));
+      expect(wrongHalf(await download(device, to!))).toBeUndefined();
+      expect(wrongHalf(await layer.forward(small))).toBeUndefined();
+      layer.destroy();
+      for (const { buffer } of [from, to!]) buffer.destroy();
+      expect(count.live.size).toBe(0);
+    },
+  );
+
+  test('a forward fails after another call has recorded what it made: that call is right', async () => {
+    const layer = layerOf('float16');
+    layer.loadStateDict(half);
+    const from = upload(device, small);
+    let recorded: { encoder: GPUCommandEncoder; to: GpuTensor } | undefined;
+    const stop = outOfMemory(device, ({ label }) => {
+      const fails = label === 'conv-transpose2d readback';
+      if (fails) {
+        // Once the forward has submitted, and before it knows that it has failed.
+        queueMicrotask(() => {
+          const encoder = device.createCommandEncoder({ label: 'test' });
+          recorded = { encoder, to: layer.encode(encoder, from) };
+        });
+      }
+      return fails;
+    });
+    expect(await errorOf(layer.forward(small))).toMatchObject({ code: 'OUT_OF_MEMORY' });
+    stop();
+    const { encoder, to } = recorded!;
+    await inScopes(device, () => {
+      device.queue.submit([encoder.finish()]);
+    });
+    expect(wrongHalf(await download(device, to))).toBeUndefined();
+    expect(wrongHalf(await layer.forward(small))).toBeUndefined();
+    layer.destroy();
+    for (const { buffer } of [from, to]) buffer.destroy();
+    expect(count.live.size).toBe(0);
+  });
+});
+
 describe('GPU weights: each load stands for itself', () => {
   test.each(['gone', 'right, gone', 'no room', 'host, no room', 'gone, host, no room'])(
     'right after: %s',

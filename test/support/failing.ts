@@ -30,14 +30,30 @@ export function outOfMemory(device: GPUDevice, fails: (descriptor: GPUBufferDesc
 
 /** From now on, pipelines that `fails` names do not compile: they are invalid. */
 export function notCompiling(device: GPUDevice, fails: (label: string) => boolean): () => void {
-  const own = device.createComputePipeline.bind(device);
-  device.createComputePipeline = (descriptor) =>
-    own(
-      fails(descriptor.label ?? '')
-        ? { ...descriptor, compute: { ...descriptor.compute, entryPoint: 'none' } }
-        : descriptor,
-    );
-  return () => {
-    device.createComputePipeline = own;
+  const own = {
+    createComputePipeline: device.createComputePipeline.bind(device),
+    createRenderPipeline: device.createRenderPipeline.bind(device),
   };
+  const ifFails = <Stage extends GPUProgrammableStage>(label = '', stage: Stage): Stage =>
+    fails(label) ? { ...stage, entryPoint: 'none' } : stage;
+  device.createComputePipeline = (descriptor) =>
+    own.createComputePipeline({ ...descriptor, compute: ifFails(descriptor.label, descriptor.compute) });
+  device.createRenderPipeline = (descriptor) =>
+    own.createRenderPipeline({ ...descriptor, vertex: ifFails(descriptor.label, descriptor.vertex) });
+  return () => {
+    Object.assign(device, own);
+  };
+}
+
+/** Calls until one is not refused any more, which is soon. */
+export async function sooner<T>(call: () => Promise<T>): Promise<T> {
+  const end = performance.now() + 5000;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
