@@ -1,6 +1,6 @@
 import type { DType, GpuTensor } from '../types.ts';
-import { checkDevice, checkGpuTensor, emptyTensor } from '../webgpu/buffers.ts';
-import { checkTexture, paramsBuffer, record, tensorBinding, toTensorPipeline, WORKGROUP_SIZE } from './gpu.ts';
+import { bindingOf, checkDevice, checkGpuTensor, emptyTensor } from '../webgpu/buffers.ts';
+import { checkBinds, checkTexture, inSegment, paramsBuffer, record, toTensorPipeline, WORKGROUP_SIZE } from './gpu.ts';
 import { checkNames, choice, pixelOptionNames, pixelsOf, shapeOf, type PixelOptions } from './options.ts';
 
 /** How a texture becomes a tensor. */
@@ -40,30 +40,33 @@ export function textureToTensor(
   const shape = shapeOf(layout, channels, texture.height, texture.width);
   const pixels = pixelsOf(shape, 0, options);
   const dtype = choice('dtype', options.dtype ?? options.output?.dtype, ['float32', 'float16']);
+  checkBinds(device, shape, dtype);
   const tensor =
     options.output === undefined
       ? emptyTensor(device, shape, dtype)
       : checkGpuTensor(device, 'output', options.output, shape, dtype);
 
-  const pipeline = toTensorPipeline(device, dtype === 'float16');
-  const binding = tensorBinding(device, tensor);
-  const group = device.createBindGroup({
-    label: 'image to tensor',
-    layout: pipeline.getBindGroupLayout(0),
-    entries: [
-      { binding: 0, resource: { buffer: paramsBuffer(device, pixels) } },
-      { binding: 1, resource: texture.createView({ label: 'image to tensor', mipLevelCount: 1 }) },
-      { binding: 2, resource: binding },
-    ],
-  });
-  const workgroups = Math.ceil((binding.size ?? 0) / 4 / WORKGROUP_SIZE);
-  const columns = Math.min(workgroups, device.limits.maxComputeWorkgroupsPerDimension);
-  record(device, options.encoder, (encoder) => {
-    const pass = encoder.beginComputePass({ label: 'image to tensor' });
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(columns, Math.ceil(workgroups / columns));
-    pass.end();
+  inSegment(device, () => {
+    const pipeline = toTensorPipeline(device, dtype === 'float16');
+    const binding = bindingOf(tensor);
+    const group = device.createBindGroup({
+      label: 'image to tensor',
+      layout: pipeline.getBindGroupLayout(0),
+      entries: [
+        { binding: 0, resource: { buffer: paramsBuffer(device, pixels) } },
+        { binding: 1, resource: texture.createView({ label: 'image to tensor', mipLevelCount: 1 }) },
+        { binding: 2, resource: binding },
+      ],
+    });
+    const workgroups = Math.ceil((binding.size ?? 0) / 4 / WORKGROUP_SIZE);
+    const columns = Math.min(workgroups, device.limits.maxComputeWorkgroupsPerDimension);
+    record(device, options.encoder, (encoder) => {
+      const pass = encoder.beginComputePass({ label: 'image to tensor' });
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(columns, Math.ceil(workgroups / columns));
+      pass.end();
+    });
   });
   return options.output ?? tensor;
 }

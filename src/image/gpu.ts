@@ -2,8 +2,9 @@
 import imageToTensorCode from '../../shaders/image_to_tensor.wgsl?raw';
 import tensorToImageCode from '../../shaders/tensor_to_image.wgsl?raw';
 import { ConvTranspose2dError, invalid } from '../errors.ts';
-import type { GpuTensor } from '../types.ts';
-import { tensorBytes } from '../webgpu/buffers.ts';
+import type { DType } from '../types.ts';
+import { bufferFrom, tensorBytes } from '../webgpu/buffers.ts';
+import { compiled, inCallersScopes } from '../webgpu/scopes.ts';
 import type { Pixels } from './options.ts';
 
 /** Invocations of a workgroup of `image_to_tensor.wgsl`. */
@@ -21,6 +22,14 @@ function cacheOf(device: GPUDevice): DeviceCache {
   return cache;
 }
 
+/** Runs a segment whose errors are the caller's. What it has made and is not valid is not kept for the next one. */
+export function inSegment<T>(device: GPUDevice, segment: () => T): T {
+  return inCallersScopes(device, segment, (made) => {
+    const { params } = cacheOf(device);
+    for (const [key, buffer] of params) if (made.has(buffer)) params.delete(key);
+  });
+}
+
 /** The pipeline of a key, compiled when it is first asked for. */
 function pipeline<P extends GPUComputePipeline | GPURenderPipeline>(device: GPUDevice, key: string, make: () => P): P {
   const { pipelines } = cacheOf(device);
@@ -28,6 +37,9 @@ function pipeline<P extends GPUComputePipeline | GPURenderPipeline>(device: GPUD
   if (known !== undefined) return known;
   const made = make();
   pipelines.set(key, made);
+  compiled(made, () => {
+    if (pipelines.get(key) === made) pipelines.delete(key);
+  });
   return made;
 }
 
@@ -87,11 +99,7 @@ export function paramsBuffer(device: GPUDevice, pixels: Pixels): GPUBuffer {
   const key = Object.values(pixels).join(' ');
   const known = params.get(key);
   if (known !== undefined) return known;
-  const bytes = new Uint8Array(paramBytes(pixels));
-  const usage = GPUBufferUsage.UNIFORM;
-  const buffer = device.createBuffer({ label: 'image params', size: bytes.length, usage, mappedAtCreation: true });
-  new Uint8Array(buffer.getMappedRange()).set(bytes);
-  buffer.unmap();
+  const buffer = bufferFrom(device, 'image params', GPUBufferUsage.UNIFORM, new Uint8Array(paramBytes(pixels)));
   // Not destroyed: what was recorded may yet be submitted.
   if (params.size >= MOST_PARAMS) params.clear();
   params.set(key, buffer);
@@ -115,17 +123,13 @@ export function checkTexture(texture: unknown, flag: 'TEXTURE_BINDING' | 'RENDER
   throw invalid('texture usage', given.join(' | '), `it must include ${flag}`);
 }
 
-/** The part of a tensor's buffer that is bound. @throws ConvTranspose2dError UNSUPPORTED beyond the device's limit */
-export function tensorBinding(
-  device: GPUDevice,
-  { buffer, offset, shape, dtype }: Required<GpuTensor>,
-): GPUBufferBinding {
+/** Refuses a tensor that the device cannot bind as a whole. @throws ConvTranspose2dError UNSUPPORTED */
+export function checkBinds(device: GPUDevice, shape: readonly number[], dtype: DType): void {
   const size = tensorBytes(shape, dtype);
   const { maxStorageBufferBindingSize: most } = device.limits;
   if (size > most) {
     throw new ConvTranspose2dError('UNSUPPORTED', `the tensor takes ${size} bytes, the device binds ${most} at most`);
   }
-  return { buffer, offset, size };
 }
 
 /** Records into the caller's encoder, or into one that is submitted at once. */

@@ -1,7 +1,7 @@
 import { invalid } from '../errors.ts';
 import type { GpuTensor } from '../types.ts';
-import { checkDevice, checkGpuTensor } from '../webgpu/buffers.ts';
-import { checkTexture, paramsBuffer, record, tensorBinding, toTexturePipeline } from './gpu.ts';
+import { bindingOf, checkDevice, checkGpuTensor } from '../webgpu/buffers.ts';
+import { checkBinds, checkTexture, inSegment, paramsBuffer, record, toTexturePipeline } from './gpu.ts';
 import { checkNames, pixelOptionNames, pixelsOf, type PixelOptions } from './options.ts';
 
 /** How a tensor becomes a texture. */
@@ -41,25 +41,28 @@ export function tensorToTexture(
   if (texture.width !== width || texture.height !== height) {
     throw invalid('texture size', [texture.width, texture.height], `the tensor's picture is ${width} × ${height}`);
   }
+  checkBinds(device, checked.shape, checked.dtype);
   const halves = checked.dtype === 'float16';
-  const pipeline = toTexturePipeline(device, texture.format, halves, options.premultipliedAlpha ?? false);
-  const group = device.createBindGroup({
-    label: 'tensor to image',
-    layout: pipeline.getBindGroupLayout(0),
-    entries: [
-      { binding: 0, resource: { buffer: paramsBuffer(device, pixels) } },
-      { binding: 1, resource: tensorBinding(device, checked) },
-    ],
-  });
-  const view = texture.createView({ label: 'tensor to image', mipLevelCount: 1 });
-  record(device, options.encoder, (encoder) => {
-    const pass = encoder.beginRenderPass({
+  inSegment(device, () => {
+    const pipeline = toTexturePipeline(device, texture.format, halves, options.premultipliedAlpha ?? false);
+    const group = device.createBindGroup({
       label: 'tensor to image',
-      colorAttachments: [{ view, loadOp: 'clear', storeOp: 'store' }],
+      layout: pipeline.getBindGroupLayout(0),
+      entries: [
+        { binding: 0, resource: { buffer: paramsBuffer(device, pixels) } },
+        { binding: 1, resource: bindingOf(checked) },
+      ],
     });
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.draw(3);
-    pass.end();
+    const view = texture.createView({ label: 'tensor to image', mipLevelCount: 1 });
+    record(device, options.encoder, (encoder) => {
+      const pass = encoder.beginRenderPass({
+        label: 'tensor to image',
+        colorAttachments: [{ view, loadOp: 'clear', storeOp: 'store' }],
+      });
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.draw(3);
+      pass.end();
+    });
   });
 }

@@ -7,6 +7,8 @@ import {
   type TextureToTensorOptions,
 } from '../../src/image/index.ts';
 import { ConvTranspose2dError, download, upload, type GpuTensor } from '../../src/index.ts';
+import { Count } from '../support/count.ts';
+import { notCompiling, outOfMemory, sooner } from '../support/failing.ts';
 import { testDevice } from '../support/gpu.ts';
 import { pictureBytes, readTexture, textureOf } from '../support/pictures.ts';
 import { inScopes } from '../support/scopes.ts';
@@ -241,4 +243,43 @@ describe('wrong arguments are refused before any GPU work', () => {
     expect(() => textureToTensor(limited, texture)).toThrow('the tensor takes 192 bytes, the device binds 100 at most');
     texture.destroy();
   });
+});
+
+test.each([
+  ['image to tensor', 'pipeline'],
+  ['tensor to image', 'pipeline'],
+  ['image params', 'buffer'],
+])('%s: a %s that turns out invalid is not kept', async (name) => {
+  const failing = await testDevice({ label: `without ${name}` });
+  const bytes = pictureBytes(3, 5);
+  const from = textureOf(failing, bytes, 3, 5);
+  const usage = GPUTextureUsage.RENDER_ATTACHMENT | GPUTextureUsage.COPY_SRC;
+  const to = failing.createTexture({ label: 'target', size: [5, 3], format: 'rgba8unorm', usage });
+  const thereAndBack = () =>
+    inScopes(failing, () => {
+      const tensor = textureToTensor(failing, from, { channels: 4 });
+      tensorToTexture(failing, tensor, to);
+      return tensor;
+    });
+  let failed = 0;
+  const fails = (label = ''): boolean => label === name && ++failed > 0;
+  const stops = [notCompiling(failing, fails), outOfMemory(failing, ({ label }) => fails(label))];
+  await expect(thereAndBack()).rejects.toThrow();
+  expect(failed).toBeGreaterThan(0);
+  for (const stop of stops) stop();
+  const tensor = await sooner(thereAndBack);
+  await expectElements(tensor, bytes, [3, 5], { channels: 4 });
+  expect(await readTexture(failing, to)).toEqual(bytes);
+});
+
+test('a picture beyond the limit on bindings leaves nothing', async () => {
+  const limited = await testDevice({ label: 'limited' });
+  const count = new Count(limited);
+  // What is refused is not looked at.
+  const large = {
+    ...{ width: 4096, height: 3000, dimension: '2d', depthOrArrayLayers: 1, sampleCount: 1 },
+    usage: GPUTextureUsage.TEXTURE_BINDING,
+  } as GPUTexture;
+  expect(() => textureToTensor(limited, large)).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }) as Error);
+  expect(count.live.size).toBe(0);
 });
