@@ -33,12 +33,17 @@ export class CpuCalls {
   async prepare(layerPlan: LayerPlan, state: LoadedState): Promise<void> {
     if (layerPlan.parts.length === 0) return;
     const parameters = this.#parametersOf(state);
-    const crew = this.#crewFor(layerPlan);
-    const engine = await this.#cpu.engineFor(crew);
-    if (engine === undefined || !state.finite) return;
-    this.#planned(layerPlan, crew);
-    await parameters.on(engine);
-    if (crew.workers > 0) await engine.warm();
+    parameters.retain();
+    try {
+      const crew = this.#crewFor(layerPlan);
+      const engine = await this.#cpu.engineFor(crew);
+      if (engine === undefined || !state.finite) return;
+      this.#planned(layerPlan, crew);
+      await parameters.on(engine);
+      if (crew.workers > 0) await engine.warm();
+    } finally {
+      parameters.release();
+    }
   }
 
   async forward(
