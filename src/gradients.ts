@@ -220,9 +220,8 @@ export async function convTranspose2dBackward(
   weight: HostTensor,
   options?: ConvTranspose2dOptions & { forwardOutput?: HostTensor; signal?: AbortSignal },
 ): Promise<{ gradInput: HostTensor; gradWeight: HostTensor; gradBias: HostTensor }> {
-  const { forwardOutput, ...rest } = { ...options };
-  // What is no object is refused there.
-  const { layer, call } = splitCall(typeof options === 'object' && (options as unknown) !== null ? rest : options);
+  const { layer, call } = splitCall(options, ['forwardOutput']);
+  const forwardOutput = options?.forwardOutput;
   if (call.output !== undefined)
     throw invalid("option 'output'", call.output, 'gradients come in tensors of their own');
   checkHostTensor('weight', weight, undefined);

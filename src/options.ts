@@ -214,11 +214,16 @@ export function resolveOptions(
   };
 }
 
-/** Splits a call's own words off a function's options: `{ …layer options, outputSize, signal, output }`. */
-export function splitCall(options: unknown): { layer: Record<string, unknown>; call: Call } {
-  const { signal, output, ...layer } = optionsOf(options, functionNames);
-  const call = checkCall({ signal, output });
-  return { layer, call };
+/** Splits a call's own words off a function's options: `{ …layer options, signal, output }`, and what else it knows. */
+export function splitCall(
+  options: unknown,
+  more: readonly string[] = [],
+): { layer: Record<string, unknown>; call: Call } {
+  const given = optionsOf(options, [...functionNames, ...more]);
+  const { signal, output } = given;
+  // By name, so that inherited options count, as they do for a layer.
+  const layer = Object.fromEntries(layerOptionNames.map((name) => [name, given[name]]));
+  return { layer, call: checkCall({ signal, output }) };
 }
 
 /** Checks what a call says, tensors aside. */
@@ -226,10 +231,17 @@ export function checkCall(call: unknown): Call {
   if (call === undefined) return {};
   const given = optionsOf(call, callNames, 'call');
   const { signal } = given;
-  if (signal !== undefined && (typeof signal !== 'object' || signal === null || !('throwIfAborted' in signal))) {
+  if (signal !== undefined && !isSignal(signal)) {
     throw invalid('signal', signal, 'it must be an AbortSignal, or left out');
   }
   return given;
+}
+
+/** Of this page or of another. */
+function isSignal(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { throwIfAborted, addEventListener } = value as Partial<Record<string, unknown>>;
+  return typeof throwIfAborted === 'function' && typeof addEventListener === 'function';
 }
 
 /** An input's extents, whatever the layout. */

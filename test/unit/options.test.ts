@@ -52,6 +52,12 @@ describe('the spec', () => {
     expect(weightExtents(shape, weightLayout, 2)).toEqual({ inChannels: 4, outChannels: 6, kernelSize: [5, 7] });
   });
 
+  test('inherited options count, for a function as for a layer', () => {
+    const options = Object.create({ stride: 2, weightLayout: 'OHWI' }) as object;
+    expect(new ConvTranspose2d(1, 1, 3, options).outputShape([1, 4, 4])).toEqual([1, 9, 9]);
+    expect(outputShape([1, 4, 4], [1, 3, 3, 1], options)).toEqual([1, 9, 9]);
+  });
+
   test('a function’s options hold the words of its call', () => {
     const { signal } = new AbortController();
     const output = { shape: [1], data: new Float32Array(1) };
