@@ -19,7 +19,7 @@ export class Filters {
     const { disposeData } = backend;
     const watched: Backend['disposeData'] = (dataId, force) => {
       const gone = disposeData.call(backend, dataId, force);
-      if (gone) this.#forget(dataId);
+      if (gone) this.forget(dataId);
       return gone;
     };
     backend.disposeData = watched;
@@ -52,13 +52,14 @@ export class Filters {
     });
   }
 
-  #forget(dataId: object): void {
+  /** Lets go of a filter's layers. */
+  forget(dataId: object): void {
     for (const layer of this.#layers.get(dataId)?.values() ?? []) layer.destroy();
     this.#layers.delete(dataId);
   }
 
   destroy(): void {
     this.#unwatch();
-    for (const dataId of [...this.#layers.keys()]) this.#forget(dataId);
+    for (const dataId of [...this.#layers.keys()]) this.forget(dataId);
   }
 }

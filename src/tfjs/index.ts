@@ -124,7 +124,12 @@ function run(tf: TensorFlow, filters: Filters, call: KernelCall): TensorInfo | u
     buffer: backend.tensorMap.get(dataId).resource as GPUBuffer,
   });
   const encoder = backend.device.createCommandEncoder({ label: 'conv-transpose2d tfjs' });
-  layer.encode(encoder, tensor(dy), tensor(output));
+  if (takenBy(() => layer.encode(encoder, tensor(dy), tensor(output))) === undefined) {
+    // The filter could not be packed when it was met first; now there may be room.
+    filters.forget(filter.dataId);
+    backend.disposeData(output.dataId);
+    return undefined;
+  }
   backend.device.queue.submit([encoder.finish()]);
   return output;
 }

@@ -6,6 +6,7 @@ import { decode } from '../../examples/tensorflow.ts';
 import { fromTensorFlow } from '../../src/frameworks/index.ts';
 import { registerConvTranspose2d } from '../../src/tfjs/index.ts';
 import { Count } from '../support/count.ts';
+import { outOfMemory, sooner } from '../support/failing.ts';
 import { floatTensor, integerTensor, tensorOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
 
@@ -213,6 +214,29 @@ describe('filters', () => {
       expect(alive()).toEqual(kept);
     }
     variable.dispose();
+  });
+
+  test('that found no room to be packed are packed anew, and TensorFlow.js computes a call meanwhile', async () => {
+    const filter = tensor4d([3, 3, 3, 4], 19);
+    const expected = call(filter);
+    const values = await expected.data();
+    register();
+    const stop = outOfMemory(device, ({ label }) => label === 'conv-transpose2d pack params');
+    call(filter).dispose();
+    stop();
+    const tensors = tf.memory().numTensors;
+    const right = async (): Promise<void> => {
+      const y = call(filter);
+      const got = await y.data();
+      y.dispose();
+      expect(got).toEqual(values);
+    };
+    await sooner(right);
+    const before = packed();
+    await right();
+    await right();
+    expect([packed() - before, tf.memory().numTensors - tensors]).toEqual([1, 0]);
+    tf.dispose([filter, expected]);
   });
 
   test('in a buffer that the user has lent may change between calls', async () => {
