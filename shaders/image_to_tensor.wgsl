@@ -50,7 +50,9 @@ fn main(
       tensor[word] = bitcast<u32>(element(word));
     }
   } else if (2 * word < elements) {
-    // Beyond an odd end stands what belongs to nobody.
-    tensor[word] = pack2x16float(vec2f(element(2 * word), element(2 * word + 1)));
+    let both = pack2x16float(vec2f(element(2 * word), element(2 * word + 1)));
+    // What is beyond an odd end stays.
+    let low = (tensor[word] & 0xffff0000) | (both & 0xffff);
+    tensor[word] = select(low, both, 2 * word + 1 < elements);
   }
 }

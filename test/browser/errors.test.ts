@@ -267,7 +267,8 @@ describe('host tensors', () => {
       await expectRefused(() => layer.plan(input.shape, { outputSize: outputSize as number }), 'outputSize');
       await expectRefused(() => layer.outputShape(input.shape, { outputSize: outputSize as number }), 'outputSize');
     }
-    for (const signal of [null, 3, 'now', {}]) await expectRefused(() => forward({ signal }), 'signal');
+    for (const signal of [null, 3, 'now', {}, { throwIfAborted: 1 }, { throwIfAborted: () => 1 }])
+      await expectRefused(() => forward({ signal }), 'signal');
     for (const call of [null, 3, 'now', []]) await expectRefused(() => forward(call), 'call');
     await expectRefused(() => forward({ outputsize: 6 }), "option 'outputsize'");
     await expectUsable(layer);

@@ -12,7 +12,7 @@ import { notCompiling, outOfMemory, sooner } from '../support/failing.ts';
 import { testDevice } from '../support/gpu.ts';
 import { pictureBytes, readTexture, textureOf } from '../support/pictures.ts';
 import { inScopes } from '../support/scopes.ts';
-import { floatTensor, valuesOf } from '../support/tensors.ts';
+import { floatTensor, tensorOf, valuesOf } from '../support/tensors.ts';
 import { byteBound, elementBound } from '../support/tolerance.ts';
 
 let device: GPUDevice;
@@ -243,6 +243,20 @@ describe('wrong arguments are refused before any GPU work', () => {
     expect(() => textureToTensor(limited, texture)).toThrow('the tensor takes 192 bytes, the device binds 100 at most');
     texture.destroy();
   });
+});
+
+test('what is beside a float16 tensor of an odd size stays as it is', async () => {
+  const bytes = pictureBytes(3, 5);
+  const around = upload(device, tensorOf([256 + 18], Array<number>(256 + 18).fill(7), 'float16'));
+  const output: GpuTensor = { ...around, shape: [1, 1, 3, 5], offset: 512 };
+  const from = textureOf(device, bytes, 3, 5);
+  await inScopes(device, () => textureToTensor(device, from, { channels: 1, output }));
+  await expectElements(output, bytes, [3, 5], { channels: 1, dtype: 'float16' });
+  const values = valuesOf(await download(device, around));
+  expect(new Set(values.slice(0, 256))).toEqual(new Set([7]));
+  expect([...values.slice(256 + 15)]).toEqual([7, 7, 7]);
+  around.buffer.destroy();
+  from.destroy();
 });
 
 test.each([
