@@ -105,7 +105,7 @@ test('steppers change the layer, the address and the code', async () => {
     stride: '3',
     outputPadding: '0',
   });
-  expect(await text('.code-text')).toContain('{ stride: 3, padding: 1 }');
+  expect(await text('.code-text')).toContain('{\n  stride: 3, padding: 1,\n}');
   await page.click('input[name=library][value=tensorflow]');
   await settled();
   expect(await text('.code-text')).toContain('output_shape=[1, 8, 5, 1]');

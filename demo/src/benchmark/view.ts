@@ -55,7 +55,7 @@ class BenchmarkView {
 
   /** What would run, before anything does. */
   async showLayers(): Promise<void> {
-    find('.together', HTMLElement, this.#root).hidden = this.#device !== 'auto';
+    this.#summarize();
     let kinds: readonly Kind[] = ['gpu'];
     try {
       kinds = await this.#kinds();
@@ -63,6 +63,7 @@ class BenchmarkView {
       this.#figure('adapter', 'None', plainWords(error));
     }
     if (this.#running) return;
+    find('.together', HTMLElement, this.#root).hidden = kinds.length < 2;
     this.#chart.clear(select(this.#selection), kinds);
     this.#chart.stop();
   }
@@ -78,7 +79,6 @@ class BenchmarkView {
     this.#running = undefined;
     this.#busy(false);
     this.#rows = [];
-    this.#summarize();
     this.#say('');
     void this.showLayers();
   }

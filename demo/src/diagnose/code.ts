@@ -9,12 +9,28 @@ export function codeFor({ kernel, stride, dilation }: Pattern, beginning: Beginn
   const options = `stride: ${pair(stride)}${dilated}`;
   switch (beginning) {
     case 'ones':
-      return `const weight = { shape: [1, 1, ${kernel[0]}, ${kernel[1]}], data: new Float32Array(${kernel[0] * kernel[1]}).fill(1) };\nconst output = await convTranspose2d(input, weight, null, { ${options} });`;
+      return `const weight = {
+  shape: [1, 1, ${kernel[0]}, ${kernel[1]}],
+  data: new Float32Array(${kernel[0] * kernel[1]}).fill(1),
+};
+const output = await convTranspose2d(input, weight, null, {
+  ${options},
+});`;
     case 'random':
-      return `const layer = new ConvTranspose2d(inChannels, outChannels, ${pair(kernel)}, { ${options} });`;
+      return `const layer = new ConvTranspose2d(inChannels, outChannels, ${pair(kernel)}, {
+  ${options},
+});`;
     case 'icnr':
-      return `const layer = new ConvTranspose2d(inChannels, outChannels, ${pair(kernel)}, { ${options}, bias: false });\nlayer.loadStateDict({ weight: icnrWeight(inChannels, outChannels, ${pair(kernel)}, { stride: ${pair(stride)} }) });`;
+      return `const layer = new ConvTranspose2d(inChannels, outChannels, ${pair(kernel)}, {
+  ${options}, bias: false,
+});
+layer.loadStateDict({
+  weight: icnrWeight(inChannels, outChannels, ${pair(kernel)}, { stride: ${pair(stride)} }),
+});`;
     case 'bilinear':
-      return `const layer = new ConvTranspose2d(channels, channels, ${pair(kernel)}, { ${options}, groups: channels, bias: false });\nlayer.loadStateDict({ weight: bilinearWeight(channels, ${pair(kernel)}) });`;
+      return `const layer = new ConvTranspose2d(channels, channels, ${pair(kernel)}, {
+  ${options}, groups: channels, bias: false,
+});
+layer.loadStateDict({ weight: bilinearWeight(channels, ${pair(kernel)}) });`;
   }
 }

@@ -1,6 +1,6 @@
-/** What the layer itself makes of a flat input of ones, away from the borders. */
+/** What a layer makes of a flat input of ones, away from the borders. */
 import { convTranspose2d, type Device } from 'webgpu-conv-transpose2d';
-import type { Pattern, Size } from './phases.ts';
+import type { Pattern, Phase, Size } from './phases.ts';
 
 /** Rows and columns that are shown: whole periods of the strides 1 to 4. */
 export const WINDOW = 24;
@@ -33,4 +33,12 @@ export async function flatOutput(
     { stride, dilation, padding: [rows.head, columns.head, rows.tail, columns.tail], device, signal },
   );
   return data;
+}
+
+/** The same without a layer: each output is the sum of its phase's weights. */
+export function sumsOverFlat({ stride }: Pattern, phases: readonly Phase[]): ArrayLike<number> {
+  return Float32Array.from({ length: WINDOW * WINDOW }, (_, at) => {
+    const [y, x] = [Math.floor(at / WINDOW) % stride[0], (at % WINDOW) % stride[1]];
+    return phases[y * stride[1] + x]!.sum;
+  });
 }

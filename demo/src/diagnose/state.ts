@@ -27,9 +27,9 @@ const field = (name: Parameter, label: string, hint: string): PairField<Paramete
 });
 
 export const FIELDS: readonly PairField<Parameter>[] = [
-  field('kernel', 'Kernel', 'rows and columns of weights'),
-  field('stride', 'Stride', 'how many times as large'),
-  field('dilation', 'Dilation', 'cells from weight to weight'),
+  field('kernel', 'Kernel', 'rows and columns'),
+  field('stride', 'Stride', 'times as large'),
+  field('dilation', 'Dilation', 'from weight to weight'),
 ];
 
 const LAST_SEED = 9999;

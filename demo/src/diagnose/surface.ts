@@ -9,6 +9,8 @@ const HEIGHT = 0.45;
 /** How much of a column is left where its output is darkest. */
 const BASE = 0.04;
 const DISTANCE = 4.7;
+/** What is in the middle of the picture: the near corner, which is drawn larger, leaves more room above than below. */
+const MIDDLE: Point = [0, -0.2, 0];
 const FIRST_TURN = Math.PI / 5;
 const FIRST_TILT = Math.PI / 5;
 const TILTS = [0.15, 1.45] as const;
@@ -83,7 +85,7 @@ export class Surface {
     // From the landscape, 2 × 2 around the origin with y upwards, to the canvas.
     const camera = mat4.multiply(
       mat4.perspective(Math.PI / 4.6, width / height, 0.1, 10),
-      mat4.lookAt(eye, [0, 0, 0], [0, 1, 0]),
+      mat4.lookAt(eye, MIDDLE, [0, 1, 0]),
     );
     for (const { corners, grey } of this.#faces(eye)) {
       context.beginPath();

@@ -6,7 +6,7 @@ import { Palette } from '../palette.ts';
 import type { ViewContext } from '../view.ts';
 import { advise } from './advice.ts';
 import { codeFor } from './code.ts';
-import { flatOutput } from './flat.ts';
+import { flatOutput, sumsOverFlat } from './flat.ts';
 import { overlapOf } from './overlap.ts';
 import { phasesOf, ripple, type Phase } from './phases.ts';
 import { paintShades, shadeOf } from './shades.ts';
@@ -79,29 +79,44 @@ class DiagnoseView {
       const drawn = await Promise.all(
         BEGINNINGS.map(async (each) => ({ beginning: each, weights: await drawWeights(pattern, each, seed) })),
       );
-      if (signal.aborted) return;
+      signal.throwIfAborted();
       for (const { beginning: each, weights } of drawn) {
         this.#tellRipple(`.ripple-${each}`, ripple(phasesOf(pattern, weights)));
       }
       const { weights } = drawn.find((each) => each.beginning === beginning)!;
       const phases = phasesOf(pattern, weights);
       this.#tell(phases);
+      await this.#compute(phases, weights, signal);
+      if (!signal.aborted) stage.setAttribute('aria-busy', 'false');
+    } catch (error) {
+      if (!signal.aborted) this.#context.problem(error, () => void this.show());
+    }
+  }
+
+  /** Has the layer compute; where it cannot, the pictures are of the sums that it would have made. */
+  async #compute(phases: readonly Phase[], weights: readonly number[], signal: AbortSignal): Promise<void> {
+    const { pattern } = this.#state;
+    try {
       const { device, name, note } = await this.#context.devices.open(this.#device);
       const values = await flatOutput(pattern, weights, device, signal);
       // The device may not have noticed in time.
       signal.throwIfAborted();
-      find('.made-by', HTMLElement, this.#root).textContent = `the layer, on the ${name}`;
-      find('.made-note', HTMLElement, this.#root).textContent = note;
-      const shade = shadeOf(phases);
-      paintShades(find('.shades', HTMLCanvasElement, this.#root), values, shade);
-      this.#surface.show(values, shade);
-      stage.setAttribute('aria-busy', 'false');
+      this.#draw(values, phases, `the layer, on the ${name}`, note);
     } catch (error) {
       if (signal.aborted) return;
-      find('.made-by', HTMLElement, this.#root).textContent = '–';
-      find('.made-note', HTMLElement, this.#root).textContent = '';
+      const note = 'No layer ran: these are the sums of the weights in the table below.';
+      this.#draw(sumsOverFlat(pattern, phases), phases, 'this page', note);
       this.#context.problem(error, () => void this.show());
     }
+  }
+
+  /** Shows outputs over the flat input, and what made them. */
+  #draw(values: ArrayLike<number>, phases: readonly Phase[], madeBy: string, note: string): void {
+    find('.made-by', HTMLElement, this.#root).textContent = madeBy;
+    find('.made-note', HTMLElement, this.#root).textContent = note;
+    const shade = shadeOf(phases);
+    paintShades(find('.shades', HTMLCanvasElement, this.#root), values, shade);
+    this.#surface.show(values, shade);
   }
 
   #change(state: State): void {

@@ -27,7 +27,7 @@ function options(layer: Layer, form: (name: 'stride' | 'padding' | 'outputPaddin
 function ours(layer: Layer): Code {
   const pair = ([height, width]: Size): string => (height === width ? String(height) : list([height, width]));
   const given = options(layer, (name) => `${name}: ${pair(layer[name])}`);
-  const tail = given.length === 0 ? '' : `, null, { ${given.join(', ')} }`;
+  const tail = given.length === 0 ? '' : `, null, {\n  ${given.join(', ')},\n}`;
   return {
     text: `const output = await convTranspose2d(input, weight${tail});`,
     note: 'weight is (input channels, output channels, height, width), as in PyTorch. On the GPU where there is one, else on the CPU.',
@@ -39,7 +39,7 @@ function pytorch(layer: Layer): Code {
   const names = { stride: 'stride', padding: 'padding', outputPadding: 'output_padding', dilation: 'dilation' };
   const given = options(layer, (name) => `${names[name]}=${pair(layer[name])}`);
   return {
-    text: `output = torch.nn.functional.conv_transpose2d(${['input', 'weight', ...given].join(', ')})`,
+    text: `output = torch.nn.functional.conv_transpose2d(\n  ${['input', 'weight', ...given].join(', ')})`,
     note: 'The names of these options, and what they mean, come from PyTorch.',
   };
 }

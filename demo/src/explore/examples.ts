@@ -16,7 +16,7 @@ export const EXAMPLES: readonly { readonly name: string; readonly layer: Layer }
     },
   },
   {
-    name: 'Nothing but a kernel',
+    name: 'Stride 1',
     layer: {
       input: both(2),
       kernel: both(3),

@@ -12,8 +12,8 @@ const field = (name: Parameter, label: string, hint: string): PairField<Paramete
 export const FIELDS: readonly PairField<Parameter>[] = [
   field('input', 'Input', 'cells given'),
   field('kernel', 'Kernel', 'weights'),
-  field('stride', 'Stride', 'cells from copy to copy'),
+  field('stride', 'Stride', 'from copy to copy'),
   field('padding', 'Padding', 'cropped off every side'),
-  field('outputPadding', 'Output padding', 'kept at bottom and right'),
-  field('dilation', 'Dilation', 'cells from weight to weight'),
+  field('outputPadding', 'Output padding', 'at bottom and right'),
+  field('dilation', 'Dilation', 'from weight to weight'),
 ];

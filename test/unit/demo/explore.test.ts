@@ -306,10 +306,10 @@ describe('the same in other libraries', () => {
       dilation: [1, 1],
     };
     expect(codeFor('pytorch', layer).text).toBe(
-      'output = torch.nn.functional.conv_transpose2d(input, weight, stride=(2, 3), padding=1)',
+      'output = torch.nn.functional.conv_transpose2d(\n  input, weight, stride=(2, 3), padding=1)',
     );
     expect(codeFor('ours', layer).text).toBe(
-      'const output = await convTranspose2d(input, weight, null, { stride: [2, 3], padding: 1 });',
+      'const output = await convTranspose2d(input, weight, null, {\n  stride: [2, 3], padding: 1,\n});',
     );
     expect(codeFor('ours', { ...layer, stride: [1, 1], padding: [0, 0] }).text).toBe(
       'const output = await convTranspose2d(input, weight);',
