@@ -64,14 +64,14 @@ override BEGINS: bool = true;      // sums start from the bias, or else from the
 override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
-fn activate(v: vec4f) -> vec4f {
+fn activate(v: f32) -> f32 {
   switch (ACTIVATION) {
-    case 1: { return max(v, vec4f()); }
-    case 2: { return clamp(v, vec4f(), vec4f(6)); }
-    case 3: { return select(v, v * params.negative_slope, v < vec4f()); }
+    case 1: { return max(v, 0); }
+    case 2: { return clamp(v, 0, 6); }
+    case 3: { return select(v, v * params.negative_slope, v < 0); }
     case 4: { return 1 / (1 + exp(-v)); }
-    case 5: { return tanh(clamp(v, vec4f(-10), vec4f(10))); }
-    case 6: { return 0.5 * v * (1 + tanh(clamp(0.7978845608 * (v + 0.044715 * v * v * v), vec4f(-10), vec4f(10)))); }
+    case 5: { return tanh(clamp(v, -10, 10)); }
+    case 6: { return 0.5 * v * (1 + tanh(clamp(0.7978845608 * (v + 0.044715 * v * v * v), -10, 10))); }
     case 7: { return v / (1 + exp(-v)); }
     default: { return v; }
   }
@@ -82,24 +82,24 @@ fn place(at: u32) -> vec2u {
   return vec2u(at & 4095, at >> 12);
 }
 
-// Rows: four positions. Columns: four channels of each.
+// Four input channels of four positions: a column each.
 fn inputs(at: vec4u) -> mat4x4f {
-  return transpose(mat4x4f(
+  return mat4x4f(
     textureLoad(input, place(at.x), 0),
     textureLoad(input, place(at.y), 0),
     textureLoad(input, place(at.z), 0),
     textureLoad(input, place(at.w), 0),
-  ));
+  );
 }
 
-// Rows: four input channels. Columns: four output channels of each.
+// Four output channels of four input channels: a column each.
 fn weights(at: u32, step: u32) -> mat4x4f {
-  return transpose(mat4x4f(
+  return mat4x4f(
     textureLoad(weight, place(at), 0),
     textureLoad(weight, place(at + step), 0),
     textureLoad(weight, place(at + 2 * step), 0),
     textureLoad(weight, place(at + 3 * step), 0),
-  ));
+  );
 }
 
 // The remainder of an index; the quotient is left. Emulated GPUs divide lane by lane: one division is enough.
@@ -107,21 +107,6 @@ fn split(index: ptr<function, u32>, count: u32) -> u32 {
   let whole = *index;
   *index = whole / count;
   return whole - *index * count;
-}
-
-// Four outputs of a channel, where they are real.
-fn store(at: vec4u, real: vec4<bool>, sums: vec4f, first: f32) {
-  var y = sums + first;
-  if (!BEGINS) {
-    y += vec4f(f32(output[at.x]), f32(output[at.y]), f32(output[at.z]), f32(output[at.w]));
-  }
-  if (FINISHES) {
-    y = activate(y);
-  }
-  if (real.x) { output[at.x] = Scalar(y.x); }
-  if (real.y) { output[at.y] = Scalar(y.y); }
-  if (real.z) { output[at.z] = Scalar(y.z); }
-  if (real.w) { output[at.w] = Scalar(y.w); }
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -141,55 +126,73 @@ fn main(
   if (index >= params.stride.x) {
     return;
   }
-  let row = residues[index];
-  let column = residues[params.stride.x + column_residue];
-  if (m >= row.positions) {
+  let row = &residues[index];
+  let column = &residues[params.stride.x + column_residue];
+  if (m >= row.positions || first >= column.positions) {
     return;
   }
 
-  let columns = first + vec4u(0, 1, 2, 3);
+  let columns = first + vec4u(0, 1, 2, 3) + u32(column.first_input);
+  let visits = row.taps * column.taps;
   let plane = params.input_size.x * params.input_size.y;
   let quads = (params.in_channels + 3) / 4;
   let image = (n * params.groups + group) * quads * plane;
   let missing = vec4u(params.batch * params.groups * quads * plane);
   let first_weight = (params.weight_base + group * params.weight_group) / 4 + vector;
-  // Rows: four positions. Columns: four output channels.
+  // Four output channels of four positions: a column each.
   var sums0: mat4x4f;
   var sums1: mat4x4f;
-  let visits = row.taps * column.taps;
-  for (var visit = 0u; visit < visits; visit++) {
-    var jy = visit;
-    let jx = split(&jy, column.taps);
-    let row_in = m + u32(row.first_input) - jy * params.input_step.x;
-    let columns_in = columns + u32(column.first_input) - jx * params.input_step.y;
-    let real = vec4<bool>(row_in < params.input_size.x) & (columns_in < vec4u(params.input_size.y));
-    let tap = (row.first_tap + params.tap_step.x * jy) * params.kernel_width + column.first_tap + params.tap_step.y * jx;
-    if (!any(real)) {
-      continue;
+  // One loop over taps and channels: each level of loops blends all sums with the lanes that still run.
+  var visit = 0u;
+  var q = params.in_channels;
+  var at: vec4u;
+  var w: u32;
+  while (visit < visits || q < params.in_channels) {
+    if (q >= params.in_channels) {
+      // To the next tap that finds a real input.
+      loop {
+        var jy = visit;
+        let jx = split(&jy, column.taps);
+        let row_in = m + u32(row.first_input) - jy * params.input_step.x;
+        let columns_in = columns - jx * params.input_step.y;
+        let real = vec4<bool>(row_in < params.input_size.x) & (columns_in < vec4u(params.input_size.y));
+        at = select(missing, image + row_in * params.input_size.y + columns_in, real);
+        let tap = (row.first_tap + params.tap_step.x * jy) * params.kernel_width + column.first_tap + params.tap_step.y * jx;
+        w = first_weight + tap * (params.weight_tap / 4);
+        visit++;
+        if (any(real) || visit == visits) {
+          break;
+        }
+      }
+      q = 0;
     }
-    var at = select(missing, image + row_in * params.input_size.y + columns_in, real);
-    var w = first_weight + tap * (params.weight_tap / 4);
-    for (var q = 0u; q < params.in_channels; q += 4) {
-      let a = inputs(at);
-      sums0 += a * weights(w, vectors);
-      sums1 += a * weights(w + 1, vectors);
-      at = min(at + plane, missing);
-      w += params.weight_channel;
-    }
+    let a = inputs(at);
+    sums0 += weights(w, vectors) * a;
+    sums1 += weights(w + 1, vectors) * a;
+    at = min(at + plane, missing);
+    w += params.weight_channel;
+    q += 4;
   }
 
   let first_channel = 4 * vector;
   let first_bias = params.bias_base + group * params.bias_group + first_channel;
-  var out = params.output_base + n * params.output_stride.x + group * params.output_group
+  let out = params.output_base + n * params.output_stride.x + group * params.output_group
     + first_channel * params.output_stride.y
     + (m * params.stride.x + index) * params.output_stride.z
-    + (columns * params.stride.y + column_residue) * params.output_stride.w;
-  let real = columns < vec4u(column.positions);
+    + (first * params.stride.y + column_residue) * params.output_stride.w;
+  let real = min(POSITIONS, column.positions - first);
+  let channels = min(4 * VECTORS, params.out_channels - first_channel);
   var sums = array(sums0, sums1);
-  for (var c = 0u; c < min(4 * VECTORS, params.out_channels - first_channel); c++) {
-    var bias_of = 0f;
-    if (BEGINS) { bias_of = bias[first_bias + c]; }
-    store(out, real, sums[c >> 2][c & 3], bias_of);
-    out += params.output_stride.y;
+  for (var i = 0u; i < 4 * channels; i++) {
+    let c = i >> 2;
+    let p = i & 3;
+    if (p >= real) {
+      continue;
+    }
+    let at = out + c * params.output_stride.y + p * params.stride.y * params.output_stride.w;
+    var y = sums[c >> 2][p][c & 3];
+    if (BEGINS) { y += bias[first_bias + c]; } else { y += f32(output[at]); }
+    if (FINISHES) { y = activate(y); }
+    output[at] = Scalar(y);
   }
 }

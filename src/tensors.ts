@@ -1,6 +1,6 @@
 /** Host tensors: checking, float16 bit patterns, and making results in the form the input came in. */
 import { ConvTranspose2dError, invalid, shown } from './errors.ts';
-import type { DType, Float16ArrayLike, HostTensor } from './types.ts';
+import type { DType, Float16ArrayLike, GpuTensor, HostTensor } from './types.ts';
 
 export type HostData = HostTensor['data'];
 
@@ -23,20 +23,11 @@ export function checkHostTensor(
   dtype?: DType,
 ): HostTensor {
   if (typeof tensor !== 'object' || tensor === null || !('shape' in tensor) || !('data' in tensor)) {
-    const isGpu = typeof tensor === 'object' && tensor !== null && 'buffer' in tensor && !ArrayBuffer.isView(tensor);
-    const hint = isGpu ? '; one on the GPU is for encode, or to download first' : '';
+    const hint = isGpu(tensor) ? '; one on the GPU is for encode, or to download first' : '';
     throw invalid(name, tensor, `it must be a tensor { shape, data }${hint}`);
   }
-  const t = tensor as { shape: unknown; data: unknown; dtype?: unknown };
-  const isShape = Array.isArray(t.shape) && t.shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
-  if (!isShape) throw invalid(`${name} shape`, t.shape, 'it must be an array of integers of at least 0');
-  const given = t.shape as number[];
-  if (shape !== undefined && (given.length !== shape.length || given.some((extent, i) => extent !== shape[i]))) {
-    throw invalid(`${name} shape`, given, `it must be ${shown(shape)}`);
-  }
-  if (t.dtype !== undefined && t.dtype !== 'float32' && t.dtype !== 'float16') {
-    throw invalid(`${name} dtype`, t.dtype, "it must be 'float32', 'float16' or left out");
-  }
+  const t: { shape: unknown; data: unknown; dtype?: unknown } = tensor;
+  const given = checkSaid(name, t, shape);
   const data = typeof t.data === 'object' && t.data !== null ? t.data : {};
   const held =
     data instanceof Float32Array
@@ -54,14 +45,41 @@ export function checkHostTensor(
   if (t.dtype !== undefined && t.dtype !== held) {
     throw invalid(`${name} dtype`, t.dtype, `its data is ${held}`);
   }
-  if (dtype !== undefined && held !== dtype) {
-    throw invalid(`${name} dtype`, held, `it must be '${dtype}', as the layer's and its weight's`);
-  }
+  checkDType(name, held, dtype);
   const { length } = data as HostData;
   if (length !== elementCount(given)) {
     throw invalid(`${name} data`, data, `shape ${shown(given)} takes ${elementCount(given)} elements`);
   }
   return tensor as HostTensor;
+}
+
+/** Whether a value is meant as a tensor on a GPU: arrays have a `buffer` too. */
+export const isGpu = (tensor: unknown): tensor is GpuTensor =>
+  typeof tensor === 'object' && tensor !== null && 'buffer' in tensor && !ArrayBuffer.isView(tensor);
+
+/** Checks what a tensor says of itself, against the shape that is asked for; returns its own. */
+export function checkSaid(
+  name: string,
+  { shape, dtype }: { shape?: unknown; dtype?: unknown },
+  asked: readonly number[] | undefined,
+): number[] {
+  if (!Array.isArray(shape) || !shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
+    throw invalid(`${name} shape`, shape, 'it must be an array of integers of at least 0');
+  }
+  const given = shape as number[];
+  if (asked !== undefined && (given.length !== asked.length || given.some((extent, i) => extent !== asked[i]))) {
+    throw invalid(`${name} shape`, given, `it must be ${shown(asked)}`);
+  }
+  if (dtype !== undefined && dtype !== 'float32' && dtype !== 'float16') {
+    throw invalid(`${name} dtype`, dtype, "it must be 'float32', 'float16' or left out");
+  }
+  return given;
+}
+
+/** Refuses a tensor that is not of the dtype asked for. */
+export function checkDType(name: string, held: DType, asked: DType | undefined): void {
+  if (asked === undefined || held === asked) return;
+  throw invalid(`${name} dtype`, held, `it must be '${asked}', as the layer's and its weight's`);
 }
 
 /**

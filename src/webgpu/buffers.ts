@@ -4,7 +4,9 @@ import {
   allocate,
   bytesOf,
   bytesPerElement,
+  checkDType,
   checkHostTensor,
+  checkSaid,
   dtypeOf,
   elementCount,
   float16Tensor,
@@ -133,13 +135,13 @@ export async function download(device: GPUDevice, tensor: GpuTensor): Promise<Ho
   const size = tensorBytes(shape, dtype);
   if (size === 0) return hostTensor(shape, dtype, new ArrayBuffer(0));
   checkUsage('tensor', buffer, 'COPY_SRC', 'downloaded');
-  const staging = await inScopes(device, () => {
+  const reading = await inScopes(device, () => {
     const encoder = device.createCommandEncoder({ label: 'conv-transpose2d download' });
-    const staged = stage(device, encoder, buffer, offset, size);
-    device.queue.submit([encoder.finish()]);
-    return staged;
+    const staging = stage(device, encoder, buffer, offset, size);
+    return submitReading(device, encoder, [staging]);
   });
-  return hostTensor(shape, dtype, await readStaging(device, staging));
+  const [bytes] = await read(device, reading);
+  return hostTensor(shape, dtype, bytes!);
 }
 
 const hostTensor = (shape: readonly number[], dtype: DType, bytes: ArrayBuffer): HostTensor =>
@@ -159,13 +161,45 @@ export function stage(
   return staging;
 }
 
-/** Maps, copies and destroys a staging buffer. */
-export async function readStaging(device: GPUDevice, staging: GPUBuffer, signal?: AbortSignal): Promise<ArrayBuffer> {
+/** A staging buffer that is being mapped. */
+interface Reading {
+  readonly staging: GPUBuffer;
+  readonly mapping: Promise<undefined>;
+}
+
+/** Submits an encoder, and asks for what it stages. Within a segment, for a mapping that fails is an error of the device too. */
+export function submitReading(
+  device: GPUDevice,
+  encoder: GPUCommandEncoder,
+  staged: readonly GPUBuffer[],
+): readonly Reading[] {
+  device.queue.submit([encoder.finish()]);
+  return staged.map((staging) => {
+    const mapping = staging.mapAsync(GPUMapMode.READ);
+    // Where the segment fails, nobody waits for it.
+    mapping.catch(() => undefined);
+    return { staging, mapping };
+  });
+}
+
+/** Copies out what was asked for, and has let go of all when it rejects. */
+export async function read(
+  device: GPUDevice,
+  readings: readonly Reading[],
+  signal?: AbortSignal,
+): Promise<ArrayBuffer[]> {
+  const reads = readings.map((reading) => readOne(device, reading, signal));
+  await Promise.allSettled(reads);
+  return Promise.all(reads);
+}
+
+async function readOne(
+  device: GPUDevice,
+  { staging, mapping }: Reading,
+  signal: AbortSignal | undefined,
+): Promise<ArrayBuffer> {
   try {
-    // In a scope, for a mapping that fails is an error of the device too.
-    const mapping: Promise<undefined>[] = [];
-    const scoped = inScopes(device, () => mapping.push(staging.mapAsync(GPUMapMode.READ)));
-    await Promise.all([scoped, ...mapping]);
+    await mapping;
     signal?.throwIfAborted();
     const bytes = allocate(staging.size);
     new Uint8Array(bytes).set(new Uint8Array(staging.getMappedRange()));
@@ -180,17 +214,6 @@ export async function readStaging(device: GPUDevice, staging: GPUBuffer, signal?
   } finally {
     staging.destroy();
   }
-}
-
-/** Reads several, and has let go of all when it rejects. */
-export async function readAll(
-  device: GPUDevice,
-  staged: readonly GPUBuffer[],
-  signal?: AbortSignal,
-): Promise<ArrayBuffer[]> {
-  const reads = staged.map((staging) => readStaging(device, staging, signal));
-  await Promise.allSettled(reads);
-  return Promise.all(reads);
 }
 
 function checkOffset(name: string, offset: unknown, alignment: number): asserts offset is number {
@@ -236,21 +259,10 @@ export function checkGpuTensor(
   if (typeof tensor !== 'object' || tensor === null || !('buffer' in tensor)) {
     throw invalid(name, tensor, 'it must be a GPU tensor { shape, buffer, dtype?, offset? }, as upload gives');
   }
-  const t = tensor as { shape?: unknown; buffer: unknown; dtype?: unknown; offset?: unknown };
-  if (!Array.isArray(t.shape) || !t.shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
-    throw invalid(`${name} shape`, t.shape, 'it must be an array of integers of at least 0');
-  }
-  const given = t.shape as number[];
-  if (shape !== undefined && (given.length !== shape.length || given.some((extent, i) => extent !== shape[i]))) {
-    throw invalid(`${name} shape`, given, `it must be ${shown(shape)}`);
-  }
-  const held = t.dtype === undefined ? 'float32' : t.dtype;
-  if (held !== 'float32' && held !== 'float16') {
-    throw invalid(`${name} dtype`, held, "it must be 'float32', 'float16' or left out");
-  }
-  if (dtype !== undefined && held !== dtype) {
-    throw invalid(`${name} dtype`, held, `it must be '${dtype}', as the layer's and its weight's`);
-  }
+  const t: { shape?: unknown; buffer: unknown; dtype?: unknown; offset?: unknown } = tensor;
+  const given = checkSaid(name, t, shape);
+  const held = (t.dtype ?? 'float32') as DType;
+  checkDType(name, held, dtype);
   const { buffer } = t;
   if (typeof buffer !== 'object' || buffer === null || !('size' in buffer) || !('usage' in buffer)) {
     throw invalid(`${name} buffer`, buffer, 'it must be a GPUBuffer');

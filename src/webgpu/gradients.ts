@@ -8,7 +8,7 @@ import type { Capabilities } from '../capabilities.ts';
 import { CONVERT_WORKGROUP, fold } from '../workgroups.ts';
 import { elementCount } from '../tensors.ts';
 import type { GpuTensor } from '../types.ts';
-import { bindingOf, bufferFrom, emptyTensor, readAll, stage, tensorBytes } from './buffers.ts';
+import { bindingOf, bufferFrom, emptyTensor, read, stage, submitReading, tensorBytes } from './buffers.ts';
 import { capabilitiesOf } from './device.ts';
 import { GpuLayer } from './layer.ts';
 import { bindGroup, pipelineNow, pipelineSoon, type Bindings, type PipelineRequest } from './pipelines.ts';
@@ -220,7 +220,7 @@ export async function gpuGradients(
     if (input.batch > 0) await gradients.prepare(input, output);
     stop.throwIfAborted();
     const sizes = { gradInput: inputShape, gradWeight: weightShape(spec), gradBias: [spec.outChannels] };
-    const staged = await inScopes(device, () => {
+    const reading = await inScopes(device, () => {
       const upload = (shape: number[], values: Float32Array): Required<GpuTensor> => {
         const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
         const buffer = bufferFrom(device, 'conv-transpose2d operand', GPUBufferUsage.STORAGE, bytes);
@@ -240,12 +240,12 @@ export async function gpuGradients(
       const encoder = device.createCommandEncoder({ label: 'conv-transpose2d backward' });
       gradients.encode(encoder, input, output, on, results);
       const copy = ({ buffer }: Required<GpuTensor>): GPUBuffer => stage(device, encoder, buffer, 0, buffer.size);
-      const copies = [copy(results.gradInput), copy(results.gradWeight), copy(results.gradBias)] as const;
-      device.queue.submit([encoder.finish()]);
+      const copies = [copy(results.gradInput), copy(results.gradWeight), copy(results.gradBias)];
+      const reading = submitReading(device, encoder, copies);
       for (const tensor of [...Object.values(on), ...Object.values(results)]) tensor?.buffer.destroy();
-      return copies;
+      return reading;
     });
-    const [gradInput, gradWeight, gradBias] = await readAll(device, staged, stop);
+    const [gradInput, gradWeight, gradBias] = await read(device, reading, stop);
     const values = (bytes: ArrayBuffer | undefined, shape: number[]): Float32Array =>
       new Float32Array(bytes!, 0, elementCount(shape));
     return {

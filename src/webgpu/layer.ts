@@ -6,11 +6,19 @@ import { packedElements, unpackWeight } from '../packing.ts';
 import type { LayerPlan } from '../plan.ts';
 import { bytesOf, hostTensorLike } from '../tensors.ts';
 import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
-import { bindingOf, bufferFrom, checkFits, readAll, readStaging, stage, tensorBytes } from './buffers.ts';
+import { bindingOf, bufferFrom, checkFits, read, stage, submitReading, tensorBytes } from './buffers.ts';
 import { PackedParameters } from './packed-parameters.ts';
 import { PreparedPlans } from './prepared.ts';
 import { Retired } from './retired.ts';
 import { inCallersScopes, inScopes, lossOf, makeBuffer, watch, type Made } from './scopes.ts';
+
+/** What one call from host to host has on the device. */
+interface Held {
+  readonly from: Required<GpuTensor>;
+  readonly to: Required<GpuTensor>;
+  /** Of the input, for the page to write. */
+  readonly texels: Float32Array<ArrayBuffer> | undefined;
+}
 
 export class GpuLayer {
   readonly device: GPUDevice;
@@ -75,15 +83,14 @@ export class GpuLayer {
   /** The parameters as the layer's own tensors: packing undone on the host. */
   async stateDict(): Promise<{ weight: Float32Array; bias: Float32Array }> {
     await this.#packing;
-    const staged = await inScopes(this.device, () => {
+    const reading = await inScopes(this.device, () => {
       this.#check();
       const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d stateDict' });
       const { weight, bias } = this.#parameters.packed;
       const copies = [weight, bias].map((buffer) => stage(this.device, encoder, buffer, 0, buffer.size));
-      this.device.queue.submit([encoder.finish()]);
-      return copies;
+      return submitReading(this.device, encoder, copies);
     });
-    const [weight, bias] = await readAll(this.device, staged);
+    const [weight, bias] = await read(this.device, reading);
     return {
       weight: unpackWeight(this.#spec, new Float32Array(weight!)),
       bias: new Float32Array(bias!, 0, this.#spec.outChannels),
@@ -106,19 +113,16 @@ export class GpuLayer {
   async #compile(layerPlan: LayerPlan, quick: boolean, meanwhile?: () => void): Promise<boolean> {
     await this.#packing;
     this.#check();
-    if (this.#prepared.has(layerPlan, quick) && this.#unpacked === undefined) {
-      meanwhile?.();
-      return true;
-    }
+    if (this.#prepared.has(layerPlan, quick) && this.#unpacked === undefined) return true;
     const compiling = this.#prepared.compile(this.#prepared.layOut(layerPlan).steps, quick);
     // Sends off what was asked for, before the page is busy.
     this.device.queue.submit([]);
-    const packing = this.#parameters.compile().then(() => {
-      meanwhile?.();
-      return this.#attempt(layerPlan, () => {
+    const packing = this.#parameters.compile().then(() =>
+      this.#attempt(layerPlan, () => {
         this.#packHost();
-      });
-    });
+        meanwhile?.();
+      }),
+    );
     await Promise.all([compiling, packing]);
     return false;
   }
@@ -156,35 +160,48 @@ export class GpuLayer {
     signal: AbortSignal | undefined,
     quick = true,
   ): Promise<HostTensor> {
-    let texels: Float32Array<ArrayBuffer> | undefined;
-    await this.#compile(layerPlan, quick, () => {
-      if (quick) texels = this.#prepared.texelsOf(layerPlan, input);
-    });
-    signal?.throwIfAborted();
-    const { outputShape } = layerPlan.plan;
-    const { dtype } = this.#spec;
-    const size = tensorBytes(outputShape, dtype);
-    if (size === 0) return output ?? hostTensorLike(input, outputShape, new ArrayBuffer(0));
     const { device } = this;
-    const staging = await this.#attempt(layerPlan, () => {
-      const inputBuffer = bufferFrom(device, 'conv-transpose2d input', GPUBufferUsage.STORAGE, bytesOf(input.data));
-      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
-      const outputBuffer = makeBuffer(device, { label: 'conv-transpose2d output', size, usage });
-      const encoder = device.createCommandEncoder({ label: 'conv-transpose2d forward' });
-      this.#packHost();
-      const from = { shape: input.shape, buffer: inputBuffer, dtype, offset: 0 };
-      const to = { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 };
-      this.#prepared.encode(encoder, layerPlan, from, to, quick, texels);
-      const staged = stage(device, encoder, outputBuffer, 0, size);
-      device.queue.submit([encoder.finish()]);
-      inputBuffer.destroy();
-      outputBuffer.destroy();
-      return staged;
-    });
-    const bytes = await readStaging(device, staging, signal);
-    if (output === undefined) return hostTensorLike(input, outputShape, bytes);
-    bytesOf(output.data).set(new Uint8Array(bytes, 0, output.data.byteLength));
-    return output;
+    const { dtype } = this.#spec;
+    const { outputShape } = layerPlan.plan;
+    const size = tensorBytes(outputShape, dtype);
+    let held: Held | undefined;
+    const hold = (): Held => (held ??= this.#hold(layerPlan, input, size, quick));
+    try {
+      await this.#compile(layerPlan, quick, size === 0 ? undefined : hold);
+      signal?.throwIfAborted();
+      if (size === 0) return output ?? hostTensorLike(input, outputShape, new ArrayBuffer(0));
+      const reading = await this.#attempt(layerPlan, () => {
+        this.#packHost();
+        const { from, to, texels } = hold();
+        const encoder = device.createCommandEncoder({ label: 'conv-transpose2d forward' });
+        this.#prepared.encode(encoder, layerPlan, from, to, quick, texels);
+        return submitReading(device, encoder, [stage(device, encoder, to.buffer, 0, size)]);
+      });
+      const [bytes] = await read(device, reading, signal);
+      if (output === undefined) return hostTensorLike(input, outputShape, bytes!);
+      bytesOf(output.data).set(new Uint8Array(bytes!, 0, output.data.byteLength));
+      return output;
+    } finally {
+      held?.from.buffer.destroy();
+      held?.to.buffer.destroy();
+    }
+  }
+
+  /** Makes what one call needs for itself. */
+  #hold(layerPlan: LayerPlan, input: HostTensor, size: number, quick: boolean): Held {
+    const { device } = this;
+    const { dtype } = this.#spec;
+    const { outputShape } = layerPlan.plan;
+    const { STORAGE, COPY_SRC } = GPUBufferUsage;
+    const inputBuffer = bufferFrom(device, 'conv-transpose2d input', STORAGE, bytesOf(input.data));
+    const outputBuffer = makeBuffer(device, { label: 'conv-transpose2d output', size, usage: STORAGE | COPY_SRC });
+    const held = {
+      from: { shape: input.shape, buffer: inputBuffer, dtype, offset: 0 },
+      to: { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 },
+      texels: quick ? this.#prepared.texelsOf(layerPlan, input) : undefined,
+    };
+    this.#prepared.layFor(layerPlan, held.from, held.to, quick);
+    return held;
   }
 
   destroy(): void {

@@ -152,6 +152,7 @@ export class PackedParameters {
   }
 
   #submitTexels(): void {
+    if (this.#texels === undefined) return;
     const encoder = this.#device.createCommandEncoder({ label: 'conv-transpose2d weight texels' });
     this.encodeTexels(encoder);
     this.#device.queue.submit([encoder.finish()]);

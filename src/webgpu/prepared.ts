@@ -17,8 +17,8 @@ interface Prepared {
   readonly steps: readonly Step[];
   /** How each step runs: as it says, or quick while that is not compiled yet. */
   runs: readonly (Run | 'page')[];
-  /** None for what the page does. */
-  pipelines: readonly (GPUComputePipeline | undefined)[];
+  /** None before they are asked for, and none for what the page does. */
+  pipelines: readonly (GPUComputePipeline | undefined)[] | undefined;
   /** Whether a call ran quick steps, and after that the compiling of the others. */
   ran: boolean;
   improving: Promise<void> | undefined;
@@ -50,7 +50,7 @@ export class PreparedPlans {
   /** Whether all is made; with `quick`, what compiles sooner will do. */
   has(layerPlan: LayerPlan, quick: boolean): boolean {
     const ready = this.#plans.get(layerPlan);
-    return ready !== undefined && (quick || ready.runs === ready.steps);
+    return ready?.pipelines !== undefined && (quick || ready.runs === ready.steps);
   }
 
   layOut(layerPlan: LayerPlan): Steps {
@@ -64,25 +64,30 @@ export class PreparedPlans {
     return Promise.all(runs.reverse().map(({ request }) => pipelineSoon(this.#device, request)));
   }
 
-  /** Makes what a plan lacks. */
-  make(layerPlan: LayerPlan, quick: boolean): Prepared {
-    const device = this.#device;
-    const pipelinesOf = (runs: Prepared['runs']): Prepared['pipelines'] =>
-      runs.map((run) => (run === 'page' ? undefined : pipelineNow(device, run.request)));
+  /** Makes what a plan lacks, compiled now if it must be. */
+  make(layerPlan: LayerPlan, quick: boolean): void {
+    this.#withPipelines(this.#lay(layerPlan, quick));
+  }
+
+  /** Makes what a call will name, while pipelines may still be compiled. */
+  layFor(layerPlan: LayerPlan, input: Required<GpuTensor>, output: Required<GpuTensor>, quick: boolean): void {
+    this.#bindGroups(this.#lay(layerPlan, quick), input, output);
+  }
+
+  /** What a plan has, pipelines aside. */
+  #lay(layerPlan: LayerPlan, quick: boolean): Prepared {
     const ready = this.#plans.get(layerPlan);
     if (ready !== undefined) {
       if (!quick && ready.runs !== ready.steps) {
-        ready.pipelines = pipelinesOf(ready.steps);
         ready.runs = ready.steps;
+        ready.pipelines = undefined;
       }
       return ready;
     }
     const { steps, tables, scratch } = this.layOut(layerPlan);
-    const runs = this.#runs(steps, quick);
     const prepared: Prepared = {
-      ...{ steps, runs, ran: false, improving: undefined },
-      pipelines: pipelinesOf(runs),
-      tables: tableFrom(device, 'conv-transpose2d tables', tables),
+      ...{ steps, runs: this.#runs(steps, quick), pipelines: undefined, ran: false, improving: undefined },
+      tables: tableFrom(this.#device, 'conv-transpose2d tables', tables),
       groups: new WeakMap(),
     };
     for (const [name, size] of scratch) this.#makeScratch(name, size);
@@ -92,6 +97,12 @@ export class PreparedPlans {
     const [oldest] = this.#plans.keys();
     if (oldest !== undefined && this.#plans.size > KEPT_PLANS) this.release(oldest);
     return prepared;
+  }
+
+  #withPipelines(prepared: Prepared): readonly (GPUComputePipeline | undefined)[] {
+    return (prepared.pipelines ??= prepared.runs.map((run) =>
+      run === 'page' ? undefined : pipelineNow(this.#device, run.request),
+    ));
   }
 
   /** The texels of an input, for the page to write in a call that may come before what writes them is compiled. */
@@ -109,14 +120,15 @@ export class PreparedPlans {
     quick: boolean,
     texels?: Float32Array<ArrayBuffer>,
   ): void {
-    const prepared = this.#plans.get(layerPlan) ?? this.make(layerPlan, quick);
+    const prepared = this.#plans.get(layerPlan) ?? this.#lay(layerPlan, quick);
     const { steps } = prepared;
     if (steps.length === 0) return;
     if (prepared.runs !== steps) {
       this.#improve(prepared);
       this.#write(prepared, texels);
     }
-    const { runs, pipelines } = prepared;
+    const { runs } = prepared;
+    const pipelines = this.#withPipelines(prepared);
     const groups = this.#bindGroups(prepared, input, output);
     const pass = encoder.beginComputePass(PASS);
     for (let i = 0; i < runs.length; i++) {
@@ -141,7 +153,7 @@ export class PreparedPlans {
     }
     const step = prepared.steps[at]!;
     prepared.runs = prepared.runs.map((run) => (run === 'page' ? step : run));
-    prepared.pipelines = prepared.pipelines.map((pipeline) => pipeline ?? pipelineNow(this.#device, step.request));
+    prepared.pipelines = undefined;
   }
 
   /** How steps run: with `quick`, by what compiles sooner where the rest is not compiled yet. */

@@ -8,7 +8,7 @@ import type { LayerPlan, Part } from '../plan.ts';
 import type { Problem } from '../problem.ts';
 import { textureBytes } from '../texels.ts';
 import { CONVERT_WORKGROUP } from '../workgroups.ts';
-import { PARAMS_SIZE, residuesSize, writeParams, writeResidues } from './params.ts';
+import { paramWords, residueWords } from './params.ts';
 import type { PipelineRequest } from './pipelines.ts';
 import type { Made } from './scopes.ts';
 
@@ -76,12 +76,8 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
   const float16 = plan.storage === 'float16';
 
   const describe = (problem: Problem): readonly [Binding, Binding] => [
-    tables.add(PARAMS_SIZE, (view) => {
-      writeParams(view, problem, spec.negativeSlope);
-    }),
-    tables.add(residuesSize(problem), (view) => {
-      writeResidues(view, problem);
-    }),
+    tables.add(paramWords(problem, spec.negativeSlope)),
+    tables.add(residueWords(problem)),
   ];
   const compute = (part: Part): Step[] => {
     const { problem, choice, workgroups, quick } = part;
@@ -125,9 +121,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
       request: { shader, constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16: false },
       workgroups: plan.workgroupsFor(Math.ceil(piece.size / 2)),
       bindings: [
-        tables.add(16, (view) => {
-          view.setUint32(0, piece.size, true);
-        }),
+        tables.add(Uint32Array.of(piece.size, 0, 0, 0)),
         { name: halves, offset: 2 * piece.offset, size: roundUp(2 * piece.size, 4) },
         { name: values, offset: 4 * piece.offset, size: 4 * piece.size },
       ],
@@ -156,24 +150,23 @@ function gpuKernel(kernel: KernelName | CpuKernelName): KernelName {
 /** Tables one after the other, each at an aligned offset. */
 class Tables {
   readonly #alignment: number;
-  readonly #pieces: { readonly offset: number; readonly bytes: ArrayBuffer }[] = [];
+  readonly #pieces: { readonly offset: number; readonly words: Uint32Array }[] = [];
   #size = 0;
 
   constructor(alignment: number) {
     this.#alignment = alignment;
   }
 
-  add(size: number, write: (view: DataView) => void): { name: 'tables' } & Range {
-    const piece = { offset: this.#size, bytes: new ArrayBuffer(size) };
-    write(new DataView(piece.bytes));
-    this.#pieces.push(piece);
-    this.#size = roundUp(this.#size + size, this.#alignment);
-    return { name: 'tables', offset: piece.offset, size };
+  add(words: Uint32Array): { name: 'tables' } & Range {
+    const offset = this.#size;
+    this.#pieces.push({ offset, words });
+    this.#size = roundUp(offset + words.byteLength, this.#alignment);
+    return { name: 'tables', offset, size: words.byteLength };
   }
 
   bytes(): ArrayBuffer {
-    const all = new Uint8Array(this.#size);
-    for (const { offset, bytes } of this.#pieces) all.set(new Uint8Array(bytes), offset);
+    const all = new Uint32Array(this.#size / 4);
+    for (const { offset, words } of this.#pieces) all.set(words, offset / 4);
     return all.buffer;
   }
 }

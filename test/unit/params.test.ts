@@ -3,9 +3,12 @@ import { expect, test, vi } from 'vitest';
 import { makeShaderDataDefinitions, type StructDefinition } from 'webgpu-utils';
 import { paramBytes } from '../../src/image/gpu.ts';
 import { pixelsOf } from '../../src/image/options.ts';
-import { PARAMS_SIZE, paramOffsets, residuesSize } from '../../src/webgpu/params.ts';
+import { paramWords, residueWords } from '../../src/webgpu/params.ts';
 import { resolveOptions } from '../../src/options.ts';
+import type { Addresses } from '../../src/addresses.ts';
+import type { Axis } from '../../src/geometry.ts';
 import { planLayer } from '../../src/plan.ts';
+import type { Problem } from '../../src/problem.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 
 // webgpu-utils names these of a browser's; Node has Float16Array from version 24 on.
@@ -47,18 +50,63 @@ test.each(gradients)('$shader: words without gaps, for they are written one afte
   }
 });
 
+/** A problem of which no two numbers are the same, and what the fields of Params are to hold of it. */
+function numbered(): { problem: Problem; fields: Record<string, number[]> } {
+  const { spec } = resolveOptions(1, 1, 3, { stride: [2, 3] });
+  const [part] = planLayer(spec, [1, 1, 4, 4], undefined, capabilitiesOf(undefined, '')).parts;
+  const { rows, columns } = part!.problem;
+  const addresses = (from: number): Addresses => ({
+    ...{ base: from, batch: from + 1, group: from + 2, channel: from + 3, row: from + 4, column: from + 5 },
+  });
+  const axis = (of: Axis, from: number): Axis => ({
+    ...{ ...of, input: from, output: from + 1, kernel: from + 2 },
+    ...{ stride: from + 3, tapStep: from + 4, inputStep: from + 5 },
+  });
+  return {
+    problem: {
+      ...{ ...part!.problem, batch: 1, groups: 2, inChannels: 3, outChannels: 4 },
+      ...{ rows: axis(rows, 10), columns: axis(columns, 20), input: addresses(30), output: addresses(40) },
+      weight: { elements: 50, base: 51, group: 52, tap: 53, channel: 54 },
+      bias: { base: 60, group: 61 },
+    },
+    fields: {
+      ...{ input_stride: [31, 33, 34, 35], output_stride: [41, 43, 44, 45] },
+      ...{ input_size: [10, 20], output_size: [11, 21] },
+      ...{ stride: [13, 23], tap_step: [14, 24], input_step: [15, 25] },
+      ...{ batch: [1], groups: [2], in_channels: [3], out_channels: [4] },
+      ...{ input_group: [32], output_group: [42], weight_group: [52], weight_tap: [53], weight_channel: [54] },
+      ...{ bias_group: [61], input_base: [30], output_base: [40], weight_base: [51], bias_base: [60] },
+      ...{ kernel_width: [22], negative_slope: [0.25] },
+    },
+  };
+}
+
 test.each(kernels)('$shader: Params and Residue', ({ shader, structs: { Params, Residue } }) => {
-  expect(offsetsOf(Params!)).toEqual(paramOffsets);
-  expect(Params!.size).toBe(PARAMS_SIZE);
+  const { problem, fields } = numbered();
+  const words = paramWords(problem, 0.25);
+  expect(words.byteLength).toBe(Params!.size);
+  const floats = new Float32Array(words.buffer);
+  const offsets = offsetsOf(Params!);
+  const written = Object.entries(fields).map(([name, values]) => {
+    const at = offsets[name]! / 4;
+    return [name, [...(name === 'negative_slope' ? floats : words).subarray(at, at + values.length)]];
+  });
+  expect(Object.fromEntries(written)).toEqual(fields);
+  expect(Object.keys(offsets)).toEqual(Object.keys(fields));
 
   // Texels are written without a look at phases.
   expect(Residue === undefined).toBe(shader === 'input_texels.wgsl');
   if (Residue === undefined) return;
-  const { spec } = resolveOptions(1, 1, 3, { stride: [2, 3] });
-  const [part] = planLayer(spec, [1, 1, 4, 4], undefined, capabilitiesOf(undefined, '')).parts;
-  expect(residuesSize(part!.problem)).toBe((2 + 3) * Residue.size);
-  const words = ['taps', 'first_tap', 'first_input', 'positions', 'ranked'];
-  expect(offsetsOf(Residue)).toEqual(Object.fromEntries(words.map((name, at) => [name, 4 * at])));
+  const residues = [...problem.rows.residues, ...problem.columns.residues];
+  const table = new Int32Array(residueWords(problem).buffer);
+  expect(table.byteLength).toBe(residues.length * Residue.size);
+  const field = (name: string): number[] =>
+    residues.map((_, r) => table[(r * Residue.size + offsetsOf(Residue)[name]!) / 4]!);
+  expect(field('taps')).toEqual(residues.map(({ taps }) => taps));
+  expect(field('first_tap')).toEqual(residues.map(({ firstTap }) => firstTap));
+  expect(field('first_input')).toEqual(residues.map(({ firstInput }) => firstInput));
+  expect(field('positions')).toEqual(residues.map(({ positions }) => positions));
+  expect(field('ranked')).toEqual([...[0, 1], ...[0, 1, 2]]);
 });
 
 test.each(['image_to_tensor.wgsl', 'tensor_to_image.wgsl'])('%s: Params', (shader) => {
