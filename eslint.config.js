@@ -34,7 +34,7 @@ export default defineConfig(
     '.cache/',
     'node_modules/',
     'assembly/',
-    'src/cpu/{wasm-binary,worker-source}.ts',
+    'src/cpu/{wasm-simd,wasm-relaxed-simd,worker-source}.ts',
   ]),
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,

@@ -1,5 +1,5 @@
-// Compiles assembly/ with AssemblyScript, once for plain and once for relaxed SIMD, into src/cpu/wasm-binary.ts, which git
-// ignores. The modules are inlined there, so that every bundler, Node and a plain script tag find them: as text in which most
+// Compiles assembly/ with AssemblyScript, once for plain and once for relaxed SIMD, into src/cpu/wasm-simd.ts and
+// src/cpu/wasm-relaxed-simd.ts, which git ignores. The modules are inlined there, so that every bundler, Node and a plain script tag find them: as text in which most
 // bytes are one letter, so that gzip makes of it what it makes of the bytes, half of what it makes of base64.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const target = join(root, 'src', 'cpu', 'wasm-binary.ts');
+/** @param {string} variant */
+const targetOf = (variant) => join(root, 'src', 'cpu', `wasm-${variant}.ts`);
 
 /**
  * @param {boolean} relaxed whether to use relaxed SIMD
@@ -30,7 +31,7 @@ async function compile(relaxed) {
     '112',
   ];
   const { error } = await asc.main(
-    ['assembly/index.ts', '-o', 'module.wasm', '-O3', '--converge', '--enable', 'simd', ...options].concat(
+    ['assembly/index.ts', '-o', 'module.wasm', '-O3z', '--converge', '--enable', 'simd', ...options].concat(
       relaxed ? ['--enable', 'relaxed-simd'] : [],
     ),
     {
@@ -85,29 +86,20 @@ export async function buildAssembly() {
   const hash = createHash('sha256');
   for (const input of [readFileSync(fileURLToPath(import.meta.url)), version, ...sources]) hash.update(input);
   const stamp = `// ${hash.digest('hex')}\n`;
-  if (existsSync(target) && readFileSync(target, 'utf8').startsWith(stamp)) return;
+  for (const variant of ['simd', 'relaxed-simd']) {
+    const target = targetOf(variant);
+    if (existsSync(target) && readFileSync(target, 'utf8').startsWith(stamp)) continue;
+    const module = await compile(variant === 'relaxed-simd');
+    const text = `// Made by scripts/build-assembly.mjs from assembly/.
 
-  const simd = await compile(false);
-  const relaxed = await compile(true);
-  /** @param {Uint8Array} module */
-  const literal = (module) => `{ memoryFlags: ${memoryFlags(module)}, text: ${JSON.stringify(toText(module))} }`;
-  writeFileSync(
-    target,
-    `${stamp}// Made by scripts/build-assembly.mjs from assembly/.
-
-/** A module as wasm-text.ts reads it, and where the flags of its imported memory's limits are. */
-export interface WasmBinary {
-  readonly memoryFlags: number;
-  readonly text: string;
-}
-
-export const binaries: Readonly<Record<'simd' | 'relaxed-simd', WasmBinary>> = {
-  simd: ${literal(simd)},
-  'relaxed-simd': ${literal(relaxed)},
-};
-`,
-  );
-  console.log(`assembly: ${simd.length} bytes with SIMD, ${relaxed.length} with relaxed SIMD`);
+/** The module, as wasm-text.ts reads it. */
+export const text: string = ${JSON.stringify(toText(module))};
+/** Where the flags of its imported memory's limits are. */
+export const memoryFlags: number = ${memoryFlags(module)};
+`;
+    writeFileSync(target, stamp + text);
+    console.log(`assembly: ${module.length} bytes with ${variant}`);
+  }
 }
 
 if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === process.argv[1]) await buildAssembly();

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cpu = join(root, 'src', 'cpu');
 const target = join(cpu, 'worker-source.ts');
-const generated = ['wasm-binary.ts', 'worker-source.ts'];
+const generated = ['wasm-simd.ts', 'wasm-relaxed-simd.ts', 'worker-source.ts'];
 
 /** @returns {Promise<string>} the worker's code */
 async function bundle() {

@@ -1,12 +1,21 @@
 /** Chunks that most pages never load: the CPU path, when a layer or a call finds that it runs there, and what verifies calls. */
 import type * as Calls from './cpu/calls.ts';
 import type * as CpuGradients from './cpu/gradients.ts';
+import { wasmVariant, type WasmVariant } from './cpu/variant.ts';
 import { ConvTranspose2dError } from './errors.ts';
 import type * as Verify from './verify.ts';
 
-/** What computes calls on the CPU. @throws ConvTranspose2dError NOT_READY */
-export function loadCalls(): Promise<typeof Calls> {
-  return loaded('the CPU path', import('./cpu/calls.ts'));
+/** What computes calls on the CPU, with the WebAssembly that this engine takes. @throws ConvTranspose2dError NOT_READY */
+export async function loadCalls(): Promise<typeof Calls> {
+  const variant = wasmVariant();
+  const parts = Promise.all([import('./cpu/calls.ts'), variant && loadWasm(variant)]);
+  const [calls] = await loaded('the CPU path', parts);
+  return calls;
+}
+
+/** A module as cpu/wasm-text.ts reads it, and where the flags of its imported memory's limits are. */
+export function loadWasm(variant: WasmVariant): Promise<{ readonly text: string; readonly memoryFlags: number }> {
+  return variant === 'simd' ? import('./cpu/wasm-simd.ts') : import('./cpu/wasm-relaxed-simd.ts');
 }
 
 /** What computes gradients there. @throws ConvTranspose2dError NOT_READY */

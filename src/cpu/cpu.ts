@@ -3,7 +3,6 @@ import { LocalEngine, type Crew, type Engine } from './engine.ts';
 import { SLICE } from './slices.ts';
 import { wasmVariant, type WasmVariant } from './variant.ts';
 import { ThreadsEngine, WorkerEngine } from './worker-engines.ts';
-// Last: its long text would part code that compresses well together.
 import { wasmModule } from './wasm-module.ts';
 
 /** How long engines stay after the last layer, in milliseconds: the next one may come soon. */
@@ -79,10 +78,11 @@ export class Cpu {
 
   /** The engine for a call by that crew; undefined without WebAssembly SIMD. */
   async engineFor(crew: Crew): Promise<Engine | undefined> {
-    const { variant } = this.settings;
+    const { variant, shared } = this.settings;
     if (variant === undefined) return undefined;
     if (crew.workers === 0) return this.#localEngine(variant);
-    const asked = (this.#background ??= this.#open(variant));
+    const module = await wasmModule(variant, shared);
+    const asked = (this.#background ??= this.#open(variant, module));
     const engine = await asked;
     if (!engine.dead) return engine;
     if (this.#background === asked) this.#background = undefined;
@@ -90,17 +90,17 @@ export class Cpu {
   }
 
   /** Where calls that nobody helps with run: browsers copy to and from memory that is not shared faster. */
-  #localEngine(variant: WasmVariant): LocalEngine {
-    return (this.#local ??= new LocalEngine(wasmModule(variant, false)));
+  async #localEngine(variant: WasmVariant): Promise<LocalEngine> {
+    const module = await wasmModule(variant, false);
+    return (this.#local ??= new LocalEngine(module));
   }
 
-  async #open(variant: WasmVariant): Promise<Engine> {
+  async #open(variant: WasmVariant, module: WebAssembly.Module): Promise<Engine> {
     const { shared, threads } = this.settings;
     try {
-      const module = wasmModule(variant, shared);
       return shared ? new ThreadsEngine(module, threads) : await WorkerEngine.open(module);
     } catch {
-      return this.#localEngine(variant);
+      return await this.#localEngine(variant);
     }
   }
 }

@@ -118,7 +118,7 @@ export class LocalEngine implements Engine {
     // One block, so that calls of one size find the same one again.
     const inputBytes = aligned(input.length * 4 + ALIGNMENT);
     const outputBytes = aligned(outputElements * 4 + ALIGNMENT);
-    const workBytes = aligned(plan.work.size);
+    const workBytes = aligned(plan.workBytes);
     const start = this.#heap.allocate(inputBytes + outputBytes + (1 + crew.workers) * workBytes);
     const output = start + inputBytes;
     const first = { input: start, weights, output, work: output + outputBytes };

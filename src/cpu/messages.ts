@@ -15,7 +15,7 @@ export interface Start {
 /** Some of a call's jobs: as many as the worker gets hold of. */
 export interface Jobs {
   readonly kind: 'jobs';
-  readonly plan: WasmPlan;
+  readonly plan: Pick<WasmPlan, 'words'>;
   readonly addresses: WasmAddresses;
   readonly board: Board;
 }

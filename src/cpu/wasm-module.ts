@@ -1,16 +1,16 @@
 /** The compiled AssemblyScript of assembly/, for a worker's memory too: the page sends it there. */
+import { loadWasm } from '../load.ts';
 import type { WasmVariant } from './variant.ts';
-import { binaries } from './wasm-binary.ts';
 import { fromText } from './wasm-text.ts';
 
 const modules = new Map<string, WebAssembly.Module>();
 
 /** The module, for a memory that is shared or not: nothing but a flag of its import differs. The memory must have a maximum. */
-export function wasmModule(variant: WasmVariant, shared: boolean): WebAssembly.Module {
+export async function wasmModule(variant: WasmVariant, shared: boolean): Promise<WebAssembly.Module> {
   const key = `${variant} ${shared}`;
   let module = modules.get(key);
   if (module === undefined) {
-    const { text, memoryFlags } = binaries[variant];
+    const { text, memoryFlags } = await loadWasm(variant);
     const code = fromText(text);
     if (shared) code[memoryFlags] = 3;
     module = new WebAssembly.Module(code);

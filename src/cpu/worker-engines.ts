@@ -56,7 +56,7 @@ export class ThreadsEngine extends LocalEngine {
     const replies = Promise.all(
       threads.map((thread, index) => {
         const addresses = theirs[index] ?? own;
-        return thread.request({ kind: 'jobs', plan, addresses, board }).reply;
+        return thread.request({ kind: 'jobs', plan: { words: plan.words }, addresses, board }).reply;
       }),
     );
     call.idle = replies;

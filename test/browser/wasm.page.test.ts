@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { areFinite } from '../../src/cpu/state.ts';
 import { wasmVariant, type WasmVariant } from '../../src/cpu/variant.ts';
-import { wasmModule } from '../../src/cpu/wasm-module.ts';
 import { packForWasm } from '../../src/cpu/wasm-pack.ts';
-import { planWasm, rowBlocks, type WasmCuts, type WasmPlan } from '../../src/cpu/wasm-plan.ts';
+import { rowBlocks } from '../../src/cpu/wasm-families.ts';
+import { planWasm, type WasmCuts, type WasmPlan } from '../../src/cpu/wasm-plan.ts';
 import { WasmRunner } from '../../src/cpu/wasm-runner.ts';
 import { ConvTranspose2dError } from '../../src/errors.ts';
 import { resolveOptions, type Spec } from '../../src/options.ts';
@@ -16,7 +16,7 @@ import type { Activation, ConvTranspose2dOptions, HostTensor } from '../../src/t
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { floatTensor, integerTensor, lengthOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
-import { WasmHost } from '../support/wasm-host.ts';
+import { moduleOf, WasmHost } from '../support/wasm-host.ts';
 
 interface Layer {
   readonly input: readonly [batch: number, channels: number, height: number, width: number];
@@ -57,8 +57,8 @@ function runOnWasm(layer: Layer, { variant, shared, cuts }: Way, [input, weight,
   const call = host.begin(plan, weights, input!.data as Float32Array, outputElements, 2);
   const [own, other] = call.addresses as [(typeof call.addresses)[0], (typeof call.addresses)[0]];
   // What is not computed, or read before it is written, shows as NaN; so does what is written next to the output.
-  new Float32Array(host.heap.memory.buffer).fill(NaN, own.output / 4, (other.work + plan.work.size) / 4);
-  const second = new WasmRunner(host.heap.memory, wasmModule(variant, shared)).start(plan, other);
+  new Float32Array(host.heap.memory.buffer).fill(NaN, own.output / 4, (other.work + plan.workBytes) / 4);
+  const second = new WasmRunner(host.heap.memory, moduleOf(variant, shared)).start(plan, other);
   for (let job = plan.jobs - 1; job >= 0; job--) {
     if (job % 3 === 0) second(job, job + 1);
     else host.run(call, job, job + 1);
@@ -136,7 +136,7 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
       if (ran.plan.inner.tiles > 1 && ran.plan.outer.tiles > 1) tiled++;
       if (ran.plan.strip.bands > 1) banded++;
       if (ran.plan.strip.columnBands.length > 1) bandedColumns++;
-      if (ran.plan.reaches.length > 0) selected++;
+      if (ran.plan.selects) selected++;
     });
     fc.assert(property, { numRuns: 600 });
     for (const kernel of ['rows', 'positions', 'point']) expect(kernels.get(kernel), kernel).toBeGreaterThan(5);
@@ -150,7 +150,7 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
       const data = dataOf(layer, integerTensor, columns);
       for (const cuts of [{}, { minimumJobs: 12 }, { rowBytes: 6000 }]) {
         const ran = runOnWasm(layer, { variant, shared: true, cuts }, data);
-        expect(ran.plan.runs).toBeGreaterThan(1);
+        expect(ran.plan.results.runs).toBeGreaterThan(1);
         judged(layer, 'exact', ran, data);
       }
     }
@@ -220,8 +220,8 @@ test('strips grow with what a tile reads, not with how far apart that is', () =>
     for (const dilation of [1e4, 1e5, 1e6]) {
       const { spec } = resolveOptions(8, outChannels, kernel, { dilation, stride: 2 });
       const { parts } = planLayer(spec, [1, 8, 7, 9], undefined, capabilitiesOf('cpu', ''));
-      const { work } = planWasm({ ...parts[0]!.problem, activation: 'none', negativeSlope: 0 });
-      expect(work.size).toBeLessThan(2 ** 20);
+      const { workBytes } = planWasm({ ...parts[0]!.problem, activation: 'none', negativeSlope: 0 });
+      expect(workBytes).toBeLessThan(2 ** 20);
     }
   }
 });
@@ -266,7 +266,7 @@ test('the heap uses again what was freed, and refuses what cannot be had', () =>
 
 test.each(['simd', 'relaxed-simd'] as const)('%s: pixels up to the last address of all', (variant) => {
   const memory = new WebAssembly.Memory({ initial: 65536, maximum: 65536 });
-  const { code } = new WasmRunner(memory, wasmModule(variant, false));
+  const { code } = new WasmRunner(memory, moduleOf(variant, false));
   // Four channels of six columns, 128 kB apart, of two phases; the results begin at 1024, a channel every 16 bytes.
   const [columns, pitch] = [6, 2 ** 17];
   const output = 2 ** 32 - (columns - 1) * pitch - 16;

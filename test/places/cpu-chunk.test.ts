@@ -36,7 +36,7 @@ beforeAll(async () => {
   user = install([]);
   browser = await launchChromium();
   site = await servePackage(user.dist, program, async (url, response) => {
-    if (!/\/(calls|gradients)-[\w-]+\.js$/.test(url)) return;
+    if (!/\/(calls|gradients|wasm-relaxed-simd)-[\w-]+\.js$/.test(url)) return;
     asked.push(url);
     await held;
     if (refused) response.writeHead(503).end();
@@ -99,7 +99,7 @@ test('a layer asks for it at once, plans before it is there, and calls have the 
     return kernel;
   });
   expect(planned).toMatch(/^wasm-/);
-  await expect.poll(() => asked.length).toBe(1);
+  await expect.poll(() => asked.length).toBe(2);
   release();
   expect(await page.evaluate(() => (globalThis as unknown as { results: Promise<unknown> }).results)).toEqual([3, 5]);
   expect(errors).toEqual([]);
@@ -159,6 +159,6 @@ test('gradients on the CPU', async () => {
     return [...(gradients.gradInput.data as Float32Array)];
   });
   expect(gradInput).toEqual([12, 12, 12, 12]);
-  expect(asked.length).toBe(2);
+  expect(asked.length).toBe(3);
   expect(errors).toEqual([]);
 });

@@ -6,6 +6,13 @@ import { wasmModule } from '../../src/cpu/wasm-module.ts';
 import type { WasmPlan } from '../../src/cpu/wasm-plan.ts';
 import { WasmRunner, type WasmAddresses, type WasmJobs } from '../../src/cpu/wasm-runner.ts';
 
+const modules = {
+  simd: [await wasmModule('simd', false), await wasmModule('simd', true)],
+  'relaxed-simd': [await wasmModule('relaxed-simd', false), await wasmModule('relaxed-simd', true)],
+} as const;
+
+export const moduleOf = (variant: WasmVariant, shared: boolean): WebAssembly.Module => modules[variant][shared ? 1 : 0];
+
 /** A call's tensors in memory. Plain data, for a thread that runs some of its jobs. */
 export interface WasmCall {
   readonly plan: WasmPlan;
@@ -36,7 +43,7 @@ export class WasmHost {
   constructor(variant: WasmVariant, shared = false) {
     this.heap = new WasmHeap(shared);
     this.variant = variant;
-    this.#runner = new WasmRunner(this.heap.memory, wasmModule(variant, shared));
+    this.#runner = new WasmRunner(this.heap.memory, moduleOf(variant, shared));
   }
 
   /** Keeps packed weights in memory until `unload`. @returns their address */
@@ -55,7 +62,7 @@ export class WasmHost {
     // One block, so that calls of one size find the same one again.
     const inputBytes = aligned(input.length * 4 + ALIGNMENT);
     const outputBytes = aligned(outputElements * 4 + ALIGNMENT);
-    const workBytes = aligned(plan.work.size);
+    const workBytes = aligned(plan.workBytes);
     const start = this.heap.allocate(inputBytes + outputBytes + threads * workBytes);
     const { buffer } = this.heap.memory;
     if (input instanceof Float32Array) {

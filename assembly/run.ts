@@ -1,0 +1,434 @@
+// A plan's jobs: the part of the tensors that each reads and writes, and the order of the work.
+
+import { activate } from './activation';
+import { interleave } from './interleave';
+import { multiplyPoint, multiplyPositions } from './multiply';
+import { gatherRow, multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows } from './multiply-rows';
+import { fillStrip } from './strip';
+
+// The numbers are shared with the caller.
+const ROWS = 0;
+const POINT = 1;
+
+/**
+ * The head of a thread's working memory, which src/cpu/wasm-words.ts writes in this order. What is `usize` is in bytes: addresses,
+ * distances, and `At` for places from the start of that memory.
+ */
+@unmanaged
+class Plan {
+  input: usize;
+  weights: usize;
+  output: usize;
+
+  // What one job leaves to the next: the tile whose strip is there, the group whose weights are, and that tile, by where it starts.
+  filled: i32;
+  gathered: i32;
+  batch: i32;
+  group: i32;
+  /** How many groups from there on. */
+  count: i32;
+  row: i32;
+  column: i32;
+
+  kernel: i32;
+  activation: i32;
+  negativeSlope: f32;
+  inChannels: i32;
+  outChannels: i32;
+  groups: i32;
+  groupsTogether: i32;
+  groupSets: i32;
+  parts: i32;
+  panels: i32;
+  /** Output channels of a panel. */
+  panel: i32;
+  /** Of all panels' biases, which lie before the weights, and of a panel's weights. */
+  biasBytes: usize;
+  panelBytes: usize;
+
+  outerAt: usize;
+  innerAt: usize;
+  inputBatch: usize;
+  inputGroup: usize;
+  inputChannel: usize;
+  outputBatch: usize;
+  outputGroup: usize;
+  outputChannel: usize;
+
+  stripAt: usize;
+  planeStride: usize;
+  stripRowStride: usize;
+  bands: i32;
+  bandRows: i32;
+  bandStep: i32;
+  columnBandsAt: usize;
+  columnBandsEnd: usize;
+
+  phasesAt: usize;
+  phasesEnd: usize;
+  /** Whether tiles select their taps. */
+  selects: i32;
+  /** By how much positions exceed a tile's columns, at most. */
+  spread: i32;
+
+  resultsAt: usize;
+  resultsBytes: usize;
+  channelStride: usize;
+  rowStride: usize;
+  phaseStride: usize;
+  groupStride: usize;
+  /** From one channel to the next for `interleave`: groups together have a channel each. */
+  storeStride: usize;
+  /** Of each phase, from the results. */
+  phaseResultsAt: usize;
+
+  gatheredAt: usize;
+  /** Gathered weights of a group. */
+  groupBytes: usize;
+  blocksAt: usize;
+  blocksEnd: usize;
+  rowsAt: usize;
+  rowsEnd: usize;
+  runs: i32;
+}
+
+@unmanaged
+class Axis {
+  input: i32;
+  output: i32;
+  stride: i32;
+  tile: i32;
+  tiles: i32;
+  /** The strip of a tile at t begins at input t + low. */
+  low: i32;
+  inputStep: usize;
+  outputStep: usize;
+  /** A pair for each residue: how many positions it has, and their shift against tiles. */
+  residuesAt: usize;
+}
+
+/** Columns of a strip that lie together in the input. */
+@unmanaged
+class Band {
+  offset: i32;
+  at: usize;
+  columns: i32;
+}
+
+@unmanaged
+class Phase {
+  /** The taps that a tile uses: pairs of input and weights. */
+  taps: i32;
+  tapsAt: usize;
+  /** All there are, where tiles select: pairs like those, each with the row and column that it reads for a tile at 0. */
+  allAt: usize;
+  allEnd: usize;
+}
+
+/** Rows that one kernel computes together. */
+@unmanaged
+class Block {
+  rows: i32;
+  /** From the group's gathered weights. */
+  weightsAt: usize;
+  phaseAt: usize;
+  positions: i32;
+  /** From the group's results. */
+  resultsAt: usize;
+}
+
+/** A row's place in the gathered weights, and what belongs there. */
+@unmanaged
+class Row {
+  at: usize;
+  step: usize;
+  channelAt: usize;
+  phaseAt: usize;
+}
+
+/** Runs jobs `first` to `end` − 1. Neighbours share a strip or weights, and are best run by the same thread. */
+export function run(plan: Plan, first: i32, end: i32): void {
+  for (let job = first; job < end; job++) {
+    const tile = job / plan.parts;
+    if (tile != plan.filled) {
+      plan.filled = tile;
+      enter(plan, tile);
+      fill(plan);
+      if (plan.selects) select(plan);
+    }
+    if (plan.kernel == ROWS) {
+      // In the order of the taps, which are each tile's own where tiles select.
+      if (plan.group != plan.gathered || plan.selects) gather(plan);
+      plan.gathered = plan.group;
+      multiplyRows(plan);
+    } else {
+      const part: i64 = job % plan.parts;
+      const panels: i64 = plan.panels;
+      let panel = <i32>((panels * part) / plan.parts);
+      const endPanel = <i32>((panels * (part + 1)) / plan.parts);
+      for (; panel < endPanel; panel++) multiplyPanel(plan, panel);
+    }
+  }
+}
+
+function at(plan: Plan, offset: usize): usize {
+  return changetype<usize>(plan) + offset;
+}
+
+function enter(plan: Plan, index: i32): void {
+  const outer = changetype<Axis>(at(plan, plan.outerAt));
+  const inner = changetype<Axis>(at(plan, plan.innerAt));
+  plan.column = (index % inner.tiles) * inner.tile;
+  index /= inner.tiles;
+  plan.row = (index % outer.tiles) * outer.tile;
+  index /= outer.tiles;
+  plan.group = (index % plan.groupSets) * plan.groupsTogether;
+  plan.batch = index / plan.groupSets;
+  plan.count = min(plan.groupsTogether, plan.groups - plan.group);
+}
+
+function fill(plan: Plan): void {
+  const outer = changetype<Axis>(at(plan, plan.outerAt));
+  const inner = changetype<Axis>(at(plan, plan.innerAt));
+  const image = plan.input + plan.inputBatch * plan.batch + plan.inputGroup * plan.group;
+  let row = plan.row + outer.low;
+  let target = at(plan, plan.stripAt);
+  for (let b = 0; b < plan.bands; b++) {
+    const top = clamp(-row, 0, plan.bandRows);
+    const bottom = clamp(outer.input - row, top, plan.bandRows);
+    for (let bandAt = plan.columnBandsAt; bandAt < plan.columnBandsEnd; bandAt += offsetof<Band>()) {
+      const band = changetype<Band>(at(plan, bandAt));
+      const column = plan.column + inner.low + band.offset;
+      const left = clamp(-column, 0, band.columns);
+      const right = clamp(inner.input - column, left, band.columns);
+      fillStrip(
+        target + band.at,
+        plan.planeStride,
+        plan.stripRowStride,
+        plan.bandRows,
+        band.columns,
+        image + outer.inputStep * (row + top) + inner.inputStep * (column + left),
+        plan.count * plan.inChannels,
+        plan.inputChannel,
+        outer.inputStep,
+        inner.inputStep,
+        top,
+        bottom,
+        left,
+        right,
+      );
+    }
+    row += plan.bandStep;
+    target += plan.stripRowStride * plan.bandRows;
+  }
+}
+
+/** Each phase's taps that reach inputs of the tile: others read zeros alone. */
+function select(plan: Plan): void {
+  const outer = changetype<Axis>(at(plan, plan.outerAt));
+  const inner = changetype<Axis>(at(plan, plan.innerAt));
+  for (let phaseAt = plan.phasesAt; phaseAt < plan.phasesEnd; phaseAt += offsetof<Phase>()) {
+    const phase = changetype<Phase>(at(plan, phaseAt));
+    phase.taps = 0;
+    let target = at(plan, phase.tapsAt);
+    for (let tapAt = phase.allAt; tapAt < phase.allEnd; tapAt += 16) {
+      const tap = at(plan, tapAt);
+      const row = plan.row + load<i32>(tap, 8);
+      const column = plan.column + load<i32>(tap, 12);
+      if (row + outer.tile <= 0 || row >= outer.input) continue;
+      if (column + inner.tile + plan.spread <= 0 || column >= inner.input) continue;
+      store<u64>(target, load<u64>(tap));
+      target += 8;
+      phase.taps++;
+    }
+  }
+}
+
+/** The positions that a tile from `start` on has of a residue: the first. */
+function firstOf(plan: Plan, axis: Axis, residue: i32, start: i32): i32 {
+  const pair = at(plan, axis.residuesAt) + ((<usize>residue) << 3);
+  return clamp(start - load<i32>(pair, 4), 0, load<i32>(pair));
+}
+
+/** The one after the last. */
+function endOf(plan: Plan, axis: Axis, residue: i32, start: i32): i32 {
+  return firstOf(plan, axis, residue, start + axis.tile);
+}
+
+/** How far into the tile the first is. */
+function skippedOf(plan: Plan, axis: Axis, residue: i32, start: i32): usize {
+  const shift = load<i32>(at(plan, axis.residuesAt) + ((<usize>residue) << 3), 4);
+  return firstOf(plan, axis, residue, start) + shift - start;
+}
+
+function multiplyPanel(plan: Plan, panel: i32): void {
+  const outer = changetype<Axis>(at(plan, plan.outerAt));
+  const inner = changetype<Axis>(at(plan, plan.innerAt));
+  const index = plan.group * plan.panels + panel;
+  const bias = biasOf(plan, index);
+  const weights = weightsOf(plan, index);
+  const results = at(plan, plan.resultsAt);
+  for (let r = 0; r < outer.stride; r++) {
+    const rows = endOf(plan, outer, r, plan.row) - firstOf(plan, outer, r, plan.row);
+    if (rows == 0) continue;
+    let phaseAt = at(plan, plan.phasesAt) + r * inner.stride * offsetof<Phase>();
+    const strip = at(plan, plan.stripAt) + skippedOf(plan, outer, r, plan.row) * plan.stripRowStride;
+    let target = results;
+    for (let s = 0; s < inner.stride; s++) {
+      const phase = changetype<Phase>(phaseAt);
+      const taps = at(plan, phase.tapsAt);
+      const columns = endOf(plan, inner, s, plan.column) - firstOf(plan, inner, s, plan.column);
+      const rowStride = plan.stripRowStride;
+      const planeStride = plan.planeStride;
+      const channels = plan.inChannels;
+      const stride = plan.channelStride;
+      if (plan.kernel == POINT) {
+        multiplyPoint(
+          strip,
+          rowStride,
+          planeStride,
+          channels,
+          weights,
+          bias,
+          taps,
+          phase.taps,
+          rows,
+          columns,
+          target,
+          stride,
+        );
+      } else {
+        multiplyPositions(
+          strip,
+          rowStride,
+          planeStride,
+          channels,
+          weights,
+          bias,
+          taps,
+          phase.taps,
+          rows,
+          columns,
+          target,
+          stride,
+        );
+      }
+      target += plan.phaseStride;
+      phaseAt += offsetof<Phase>();
+    }
+    finish(plan);
+    write(plan, r, results, panel << 3, min(8, plan.outChannels - (panel << 3)));
+  }
+}
+
+/** Each family's bias and weights, block by block as the row kernels read them, group by group. */
+function gather(plan: Plan): void {
+  let target = at(plan, plan.gatheredAt);
+  for (let g = 0; g < plan.count; g++) {
+    const bias = biasOf(plan, plan.group + g);
+    const weights = weightsOf(plan, plan.group + g);
+    for (let rowAt = plan.rowsAt; rowAt < plan.rowsEnd; rowAt += offsetof<Row>()) {
+      const row = changetype<Row>(at(plan, rowAt));
+      const phase = changetype<Phase>(at(plan, row.phaseAt));
+      gatherRow(
+        target + row.at,
+        row.step,
+        bias + row.channelAt,
+        weights + row.channelAt,
+        (<usize>plan.panel) << 2,
+        plan.inChannels,
+        at(plan, phase.tapsAt),
+        phase.taps,
+      );
+    }
+    target += plan.groupBytes;
+  }
+}
+
+function multiplyRows(plan: Plan): void {
+  let strip = at(plan, plan.stripAt);
+  let weights = at(plan, plan.gatheredAt);
+  let results = at(plan, plan.resultsAt);
+  for (let g = 0; g < plan.count; g++) {
+    for (let blockAt = plan.blocksAt; blockAt < plan.blocksEnd; blockAt += offsetof<Block>()) {
+      const block = changetype<Block>(at(plan, blockAt));
+      for (let run = 0; run < plan.runs; run++) {
+        const from = strip + plan.stripRowStride * run;
+        multiplyBlock(plan, block, from, weights + block.weightsAt, results + block.resultsAt + plan.rowStride * run);
+      }
+    }
+    strip += plan.planeStride * plan.inChannels;
+    weights += plan.groupBytes;
+    results += plan.groupStride;
+  }
+  finish(plan);
+  const outer = changetype<Axis>(at(plan, plan.outerAt));
+  for (let r = 0; r < outer.stride; r++) {
+    const skipped = skippedOf(plan, outer, r, plan.row) * plan.rowStride;
+    write(plan, r, at(plan, plan.resultsAt) + skipped, 0, plan.count * plan.panel);
+  }
+}
+
+function multiplyBlock(plan: Plan, block: Block, strip: usize, weights: usize, results: usize): void {
+  const phase = changetype<Phase>(at(plan, block.phaseAt));
+  const tapsAt = at(plan, phase.tapsAt);
+  const taps = phase.taps;
+  const positions = block.positions;
+  const planeStride = plan.planeStride;
+  const channels = plan.inChannels;
+  const channelStride = plan.channelStride;
+  if (block.rows == 1) {
+    multiply1Row(strip, planeStride, channels, weights, tapsAt, taps, positions, results, channelStride);
+  } else if (block.rows == 2) {
+    multiply2Rows(strip, planeStride, channels, weights, tapsAt, taps, positions, results, channelStride);
+  } else if (block.rows == 3) {
+    multiply3Rows(strip, planeStride, channels, weights, tapsAt, taps, positions, results, channelStride);
+  } else {
+    multiply4Rows(strip, planeStride, channels, weights, tapsAt, taps, positions, results, channelStride);
+  }
+}
+
+function biasOf(plan: Plan, index: i32): usize {
+  return plan.weights + ((<usize>index * plan.panel) << 2);
+}
+
+function weightsOf(plan: Plan, index: i32): usize {
+  return plan.weights + plan.biasBytes + <usize>index * plan.panelBytes;
+}
+
+function finish(plan: Plan): void {
+  if (plan.activation) {
+    activate(at(plan, plan.resultsAt), <i32>(plan.resultsBytes >> 2), plan.activation, plan.negativeSlope);
+  }
+}
+
+/** Rows of the output from the results of an outer residue's phases. */
+function write(plan: Plan, residue: i32, results: usize, firstChannel: i32, channels: i32): void {
+  const outer = changetype<Axis>(at(plan, plan.outerAt));
+  const inner = changetype<Axis>(at(plan, plan.innerAt));
+  const first = firstOf(plan, outer, residue, plan.row);
+  const column = plan.column * inner.stride;
+  interleave(
+    results,
+    at(plan, plan.phaseResultsAt) + ((<usize>(residue * inner.stride)) << 2),
+    inner.stride,
+    plan.storeStride,
+    plan.rowStride,
+    plan.output +
+      plan.outputBatch * plan.batch +
+      plan.outputGroup * plan.group +
+      plan.outputChannel * firstChannel +
+      outer.outputStep * (first * outer.stride + residue) +
+      inner.outputStep * column,
+    plan.outputChannel,
+    outer.outputStep * outer.stride,
+    inner.outputStep,
+    channels,
+    endOf(plan, outer, residue, plan.row) - first,
+    min(inner.output - column, inner.tile * inner.stride),
+  );
+}
+
+function clamp(value: i32, low: i32, high: i32): i32 {
+  return min(max(value, low), high);
+}
