@@ -22,9 +22,9 @@ export async function open(search: string, options?: VisitOptions): Promise<void
   await settled();
 }
 
-/** Waits until a picture is shown and nothing runs. */
+/** Waits until a picture is shown and nothing runs. Other views have a stage too, and one is left later than its link is clicked. */
 export async function settled(): Promise<void> {
-  await page.waitForSelector('.stage[aria-busy=false]', { timeout: 120_000 });
+  await page.waitForSelector('.upsample .stage[aria-busy=false]', { timeout: 120_000 });
 }
 
 /** Waits until a video is enlarged live. */

@@ -1,5 +1,5 @@
 import { find } from '../page.ts';
-import { context2d } from './result.ts';
+import { context2d } from './bands.ts';
 import {
   applyView,
   constrain,

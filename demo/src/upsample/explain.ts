@@ -1,6 +1,6 @@
 import { find } from '../page.ts';
 import { KERNELS, LEARNED, type KernelChoice, type UpsampleLayer } from './kernels.ts';
-import { context2d } from './result.ts';
+import { context2d } from './bands.ts';
 import type { Size } from './view-transform.ts';
 
 /** Says in words, as a picture and in code what the layer does. */

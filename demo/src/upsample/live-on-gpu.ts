@@ -2,9 +2,9 @@ import { ConvTranspose2d, download, type GpuTensor } from 'webgpu-conv-transpose
 import { imageToTensor, tensorToCanvas } from 'webgpu-conv-transpose2d/image';
 import { paddingOf, type UpsampleLayer } from './kernels.ts';
 import type { FrameUpsampler, LiveResult } from './live.ts';
-import type { Before } from './picture.ts';
+import type { LiveFrame } from './live-frame.ts';
 import { CHANNELS } from './pixels.ts';
-import { context2d } from './result.ts';
+import { context2d } from './bands.ts';
 import type { SampleCheck } from './sample-check.ts';
 
 /** Colours on the GPU go from 0 to 1; the reference's from 0 to 255. */
@@ -37,7 +37,12 @@ export class LiveOnGpu implements FrameUpsampler {
     this.#layer.loadStateDict({ weight: spec.weight });
   }
 
-  async run(before: Before, after: LiveResult, check: SampleCheck | undefined, signal: AbortSignal): Promise<number> {
+  async run(
+    before: LiveFrame,
+    after: LiveResult,
+    check: SampleCheck | undefined,
+    signal: AbortSignal,
+  ): Promise<number> {
     const device = this.#device;
     this.#repeatEdges(before);
     this.#input = imageToTensor(device, this.#source.canvas, this.#input && { output: this.#input });
@@ -63,7 +68,7 @@ export class LiveOnGpu implements FrameUpsampler {
     this.#output?.buffer.destroy();
   }
 
-  #repeatEdges({ canvas, width, height }: Before): void {
+  #repeatEdges({ canvas, width, height }: LiveFrame): void {
     const { halo } = this.#spec;
     const context = this.#source;
     const full = { width: width + 2 * halo, height: height + 2 * halo };

@@ -2,9 +2,9 @@ import type { OpenDevice } from '../device.ts';
 import type { Drawable } from './compare-view.ts';
 import { roundingBound, type UpsampleLayer } from './kernels.ts';
 import { LiveOnGpu } from './live-on-gpu.ts';
-import { Before } from './picture.ts';
+import { LiveFrame } from './live-frame.ts';
 import { tensorToRgba } from './pixels.ts';
-import { context2d } from './result.ts';
+import { context2d } from './bands.ts';
 import { SampleCheck } from './sample-check.ts';
 import { Upsampler } from './upsample.ts';
 import type { Size } from './view-transform.ts';
@@ -19,7 +19,7 @@ const SAMPLES = 48;
 const WINDOW = 10;
 
 export interface Frame {
-  readonly before: Before;
+  readonly before: LiveFrame;
   readonly after: LiveResult;
   /** Of the transposed convolution, the mean of the last frames. */
   readonly milliseconds: number;
@@ -37,7 +37,7 @@ export interface FrameUpsampler {
   /** Roundings of a value beside those of the layer. */
   readonly extraRoundings: number;
   /** Enlarges a frame into `after`, and has `check` compare it; resolves to the milliseconds of the layer. */
-  run(before: Before, after: LiveResult, check: SampleCheck | undefined, signal: AbortSignal): Promise<number>;
+  run(before: LiveFrame, after: LiveResult, check: SampleCheck | undefined, signal: AbortSignal): Promise<number>;
   destroy(): void;
 }
 
@@ -83,7 +83,12 @@ class LiveByCopies implements FrameUpsampler {
     this.#upsampler = new Upsampler(layer, device);
   }
 
-  async run(before: Before, after: LiveResult, check: SampleCheck | undefined, signal: AbortSignal): Promise<number> {
+  async run(
+    before: LiveFrame,
+    after: LiveResult,
+    check: SampleCheck | undefined,
+    signal: AbortSignal,
+  ): Promise<number> {
     let total = 0;
     for await (const { output, strip, milliseconds } of this.#upsampler.run(before.pixels, signal)) {
       total += milliseconds;
@@ -135,7 +140,7 @@ async function* enlargeOneSize(
       await nextFrame(signal);
       if (video.videoWidth !== videoWidth || video.videoHeight !== videoHeight) return;
       starts.push(performance.now());
-      const before = await Before.of(video, size, layer.stride, !staysOnGpu);
+      const before = new LiveFrame(video, size, layer.stride, !staysOnGpu);
       const due = count % upsampler.checkEvery === 0 ? new SampleCheck(before.pixels, layer, SAMPLES) : undefined;
       times.push(await upsampler.run(before, after, due, signal));
       check = due ?? check;

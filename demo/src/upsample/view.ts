@@ -3,13 +3,14 @@ import { DEVICE_CHOICES, type OpenDevice } from '../device.ts';
 import { find, onClick } from '../page.ts';
 import { saveAs } from '../save.ts';
 import type { ViewContext } from '../view.ts';
+import { Before } from './before.ts';
 import { CompareView } from './compare-view.ts';
 import { enlarge } from './enlarge.ts';
 import { explain } from './explain.ts';
 import { KERNEL_CHOICES, layerOf, roundingBound, SCALES, type UpsampleLayer } from './kernels.ts';
 import { LearningPanel, type Source } from './learning/panel.ts';
 import { enlargeLive, type LiveResult } from './live.ts';
-import { Before, pictureOf, readPicture, workingSize, type Picture } from './picture.ts';
+import { pictureOf, readPicture, workingSize, type Picture } from './picture.ts';
 import { watchPictures, type Given } from './picture-input.ts';
 import { Report } from './report.ts';
 import { Result } from './result.ts';
@@ -48,6 +49,8 @@ class UpsampleView {
   /** The picture at the size at which it is enlarged. */
   #before: Promise<Before> | undefined;
   #results: Result[] = [];
+  /** Beside the results, where it is shown. */
+  #shownBefore: Before | undefined;
   /** What the viewer shows at the moment, at whatever scale. */
   #shown: Picture | Playing | undefined;
   #running = new AbortController();
@@ -169,6 +172,7 @@ class UpsampleView {
     const count = isRival ? 2 : 1;
     this.#before = Before.of(picture.source, workingSize(picture, scale, count), scale);
     const before = await this.#before;
+    if (signal.aborted) before.close();
     signal.throwIfAborted();
     const result = new Result(scale * before.width, scale * before.height);
     const rival = isRival ? new Result(result.width, result.height) : undefined;
@@ -196,6 +200,7 @@ class UpsampleView {
   #show(picture: Picture, before: Before, result: Result, rival: Result | undefined): void {
     this.#closeResults();
     this.#results = rival ? [result, rival] : [result];
+    this.#shownBefore = before;
     const isNew = picture !== this.#shown;
     this.#shown = picture;
     this.#compare.name(...(rival ? RIVALS : BEFORE_AND_AFTER));
@@ -241,6 +246,8 @@ class UpsampleView {
   #closeResults(): void {
     for (const result of this.#results) result.close();
     this.#results = [];
+    this.#shownBefore?.close();
+    this.#shownBefore = undefined;
   }
 
   /** What a kernel can be learned from now. */

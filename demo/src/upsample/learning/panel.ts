@@ -4,7 +4,7 @@ import { duration, plainWords } from '../../words.ts';
 import { layerToLearn, type Scale, type UpsampleLayer } from '../kernels.ts';
 import type { Given } from '../picture-input.ts';
 import type { Pixels } from '../pixels.ts';
-import { context2d } from '../result.ts';
+import { context2d } from '../bands.ts';
 import { decibels, drawCurve, levels } from './curve.ts';
 import type { Errors, Learned } from './learn.ts';
 
