@@ -16,10 +16,10 @@ export class DcganGenerator {
       return new ConvTranspose2d(channels[i]!, outChannels, 4, { ...first, activation, device });
     });
     this.latentShape = [batch, 100, 1, 1];
-    const shapes = [this.latentShape];
-    for (const layer of this.#layers) shapes.push(layer.outputShape(shapes.at(-1)));
-    this.imageShape = shapes.at(-1)!;
-    this.#activations = shapes.slice(1, -1).map((shape) => {
+    let last = this.latentShape;
+    const shapes = this.#layers.map((layer) => (last = layer.outputShape(last)));
+    this.imageShape = last;
+    this.#activations = shapes.slice(0, -1).map((shape) => {
       const size = 4 * shape.reduce((product, extent) => product * extent);
       return { shape, buffer: device.createBuffer({ label: 'activation', size, usage: GPUBufferUsage.STORAGE }) };
     });

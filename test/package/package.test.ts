@@ -129,6 +129,29 @@ describe.each([
   });
 });
 
+test('the examples compile in a consumer who has @webgpu/types', () => {
+  const others = ['node.ts', 'onnxruntime.ts', 'tensorflow.ts']; // whose other packages are not installed here
+  cpSync(join(installed, 'examples'), join(consumer, 'examples'), { recursive: true });
+  const names = readdirSync(join(consumer, 'examples'), { recursive: true, encoding: 'utf8' });
+  const files = names.filter((name) => name.endsWith('.ts') && !others.includes(name));
+  expect(files.length).toBeGreaterThan(8);
+  const compilerOptions = {
+    target: 'ES2022',
+    lib: ['ES2022', 'DOM'],
+    module: 'ESNext',
+    moduleResolution: 'bundler',
+    types: ['@webgpu/types'],
+    strict: true,
+    noUncheckedIndexedAccess: true,
+    skipLibCheck: true,
+    allowImportingTsExtensions: true,
+    noEmit: true,
+  };
+  const config = { compilerOptions, files: files.map((name) => join('examples', name)) };
+  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify(config));
+  node([bin('typescript/bin/tsc'), '-p', consumer], consumer);
+});
+
 test('it runs in Node without a GPU and without anything else installed', () => {
   const program = `
     import { convTranspose2d } from 'webgpu-conv-transpose2d';
