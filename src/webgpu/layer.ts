@@ -170,14 +170,17 @@ export class GpuLayer {
       await this.#compile(layerPlan, quick, size === 0 ? undefined : hold);
       signal?.throwIfAborted();
       if (size === 0) return output ?? hostTensorLike(input, outputShape, new ArrayBuffer(0));
-      const reading = await this.#attempt(layerPlan, () => {
+      const { reading, packing } = await this.#attempt(layerPlan, () => {
         this.#packHost();
         const { from, to, texels } = hold();
         const encoder = device.createCommandEncoder({ label: 'conv-transpose2d forward' });
         this.#prepared.encode(encoder, layerPlan, from, to, quick, texels);
-        return submitReading(device, encoder, [stage(device, encoder, to.buffer, 0, size)]);
+        const staging = stage(device, encoder, to.buffer, 0, size);
+        return { reading: submitReading(device, encoder, [staging]), packing: this.#packing };
       });
       const [bytes] = await read(device, reading, signal);
+      // Parameters may have been loaded since the call was prepared.
+      await packing;
       if (output === undefined) return hostTensorLike(input, outputShape, bytes!);
       bytesOf(output.data).set(new Uint8Array(bytes!, 0, output.data.byteLength));
       return output;

@@ -120,6 +120,29 @@ describe('what other calls share', () => {
     },
   );
 
+  test('weights that fail to load under a forward: it rejects as later calls do, or has the ones before', async () => {
+    const gone = { weight: upload(device, state.weight), bias: upload(device, state.bias) };
+    gone.weight.buffer.destroy();
+    let rejected = 0;
+    for (let turns = 0; turns < 12; turns++) {
+      const layer = layerOf();
+      if (turns % 2) await layer.prepare(input.shape);
+      const pending = layer.forward(input);
+      const outcome = errorOf(pending);
+      for (let turn = 0; turn < turns; turn++)
+        await (turn % 4 === 3 ? new Promise((done) => setTimeout(done)) : undefined);
+      layer.loadStateDict(gone);
+      const error = await outcome;
+      if (error === undefined) expect(wrong(await pending)).toBeUndefined();
+      else expect(error).toMatchObject({ code: 'GPU_ERROR' });
+      if (error !== undefined) rejected++;
+      layer.destroy();
+    }
+    expect(rejected).toBeGreaterThan(0);
+    gone.bias.buffer.destroy();
+    expect(count.live.size).toBe(0);
+  });
+
   test('a forward fails after another call has recorded what it made: that call is right', async () => {
     const layer = layerOf('float16');
     layer.loadStateDict(half);
