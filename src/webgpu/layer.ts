@@ -123,6 +123,8 @@ export class GpuLayer {
         meanwhile?.();
       }),
     );
+    // What is made meanwhile is let go of after both.
+    await Promise.allSettled([compiling, packing]);
     await Promise.all([compiling, packing]);
     return false;
   }
@@ -165,6 +167,7 @@ export class GpuLayer {
     const { outputShape } = layerPlan.plan;
     const size = tensorBytes(outputShape, dtype);
     let held: Held | undefined;
+    let staging: GPUBuffer | undefined;
     const hold = (): Held => (held ??= this.#hold(layerPlan, input, size, quick));
     try {
       await this.#compile(layerPlan, quick, size === 0 ? undefined : hold);
@@ -175,7 +178,7 @@ export class GpuLayer {
         const { from, to, texels } = hold();
         const encoder = device.createCommandEncoder({ label: 'conv-transpose2d forward' });
         this.#prepared.encode(encoder, layerPlan, from, to, quick, texels);
-        const staging = stage(device, encoder, to.buffer, 0, size);
+        staging = stage(device, encoder, to.buffer, 0, size);
         return { reading: submitReading(device, encoder, [staging]), packing: this.#packing };
       });
       const [bytes] = await read(device, reading, signal);
@@ -187,6 +190,7 @@ export class GpuLayer {
     } finally {
       held?.from.buffer.destroy();
       held?.to.buffer.destroy();
+      staging?.destroy();
     }
   }
 

@@ -9,6 +9,10 @@ import {
   type GpuTensor,
   type HostTensor,
 } from '../../src/index.ts';
+import { resolveOptions } from '../../src/options.ts';
+import { planLayer } from '../../src/plan.ts';
+import { capabilitiesOf } from '../../src/webgpu/device.ts';
+import { GpuLayer } from '../../src/webgpu/layer.ts';
 import { Count } from '../support/count.ts';
 import { outOfMemory } from '../support/failing.ts';
 import { testDevice } from '../support/gpu.ts';
@@ -91,6 +95,24 @@ describe('what fails leaves nothing', () => {
     for (const { buffer } of [from, onGpu.weight, onGpu.bias]) buffer.destroy();
     expect(count.live.size).toBe(0);
   });
+});
+
+test('a kernel does not compile, sooner than what packs the weights does: nothing is left', async () => {
+  const { spec } = resolveOptions(2, 3, 3, options);
+  const capabilities = { ...capabilitiesOf(device, 'a test'), software: false };
+  const layer = new GpuLayer(device, spec, capabilities);
+  layer.loadHost(state);
+  const create = device.createComputePipelineAsync.bind(device);
+  device.createComputePipelineAsync = async (descriptor) => {
+    if (!descriptor.label?.endsWith('pack-weight')) throw new Error('made up by the test');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return create(descriptor);
+  };
+  const call = layer.forward(planLayer(spec, input.shape, undefined, capabilities), input, undefined, undefined);
+  expect(await errorOf(call)).toMatchObject({ code: 'GPU_ERROR' });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  layer.destroy();
+  expect([...count.live.values()]).toEqual([]);
 });
 
 describe('what other calls share', () => {
