@@ -73,7 +73,7 @@ test('a region is quoted without its indentation, and one that is missing is an 
 });
 
 describe('links', () => {
-  const texts = [...pages, 'CHANGELOG.md', 'bench/README.md', 'bench/NOTES.md', 'examples/README.md'];
+  const texts = [...pages, 'CHANGELOG.md', 'bench/README.md', 'bench/NOTES.md', 'examples/README.md', 'test/README.md'];
   const withoutCode = (page: string): string => read(page).replaceAll(/^ *```.*?^ *```$/gms, '');
   /** What a heading is linked by, as GitHub makes it. */
   const anchor = (heading: string): string =>

@@ -1,11 +1,10 @@
-import { ConvTranspose2d, download, type GpuTensor } from 'webgpu-conv-transpose2d';
+import { download, type ConvTranspose2d, type GpuTensor } from 'webgpu-conv-transpose2d';
 import { imageToTensor, tensorToCanvas } from 'webgpu-conv-transpose2d/image';
-import { paddingOf, type UpsampleLayer } from './kernels.ts';
-import type { FrameUpsampler, LiveResult } from './live.ts';
-import type { LiveFrame } from './live-frame.ts';
-import { CHANNELS } from './pixels.ts';
 import { context2d } from './bands.ts';
+import type { UpsampleLayer } from './kernels.ts';
+import type { FrameUpsampler, LiveFrame, LiveResult } from './live-frame.ts';
 import type { SampleCheck } from './sample-check.ts';
+import { layerOn } from './upsample.ts';
 
 /** Colours on the GPU go from 0 to 1; the reference's from 0 to 255. */
 const LEVELS = 255;
@@ -27,14 +26,7 @@ export class LiveOnGpu implements FrameUpsampler {
   constructor(spec: UpsampleLayer, device: GPUDevice) {
     this.#spec = spec;
     this.#device = device;
-    this.#layer = new ConvTranspose2d(CHANNELS, CHANNELS, spec.kernel, {
-      stride: spec.stride,
-      padding: paddingOf(spec),
-      groups: CHANNELS,
-      bias: false,
-      device,
-    });
-    this.#layer.loadStateDict({ weight: spec.weight });
+    this.#layer = layerOn(device, spec);
   }
 
   async run(

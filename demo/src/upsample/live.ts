@@ -1,10 +1,8 @@
 import type { OpenDevice } from '../device.ts';
-import type { Drawable } from './compare-view.ts';
 import { roundingBound, type UpsampleLayer } from './kernels.ts';
 import { LiveOnGpu } from './live-on-gpu.ts';
-import { LiveFrame } from './live-frame.ts';
+import { LiveFrame, LiveResult, type FrameUpsampler } from './live-frame.ts';
 import { tensorToRgba } from './pixels.ts';
-import { context2d } from './bands.ts';
 import { SampleCheck } from './sample-check.ts';
 import { Upsampler } from './upsample.ts';
 import type { Size } from './view-transform.ts';
@@ -28,47 +26,6 @@ export interface Frame {
   readonly check: SampleCheck;
   /** The difference that rounding alone can make. */
   readonly bound: number;
-}
-
-/** A way to enlarge frame after frame. */
-export interface FrameUpsampler {
-  /** Every how many frames a check is made. */
-  readonly checkEvery: number;
-  /** Roundings of a value beside those of the layer. */
-  readonly extraRoundings: number;
-  /** Enlarges a frame into `after`, and has `check` compare it; resolves to the milliseconds of the layer. */
-  run(before: LiveFrame, after: LiveResult, check: SampleCheck | undefined, signal: AbortSignal): Promise<number>;
-  destroy(): void;
-}
-
-/** The enlarged frame, overwritten by each next one. */
-export class LiveResult implements Drawable, Size {
-  readonly width: number;
-  readonly height: number;
-  readonly #context: CanvasRenderingContext2D;
-
-  constructor(width: number, height: number) {
-    this.width = width;
-    this.height = height;
-    const canvas = document.createElement('canvas');
-    canvas.width = width;
-    canvas.height = height;
-    this.#context = context2d(canvas);
-  }
-
-  putRows(image: ImageData, top: number): void {
-    this.#context.putImageData(image, 0, top);
-  }
-
-  put(image: ImageBitmap): void {
-    this.#context.drawImage(image, 0, 0);
-    image.close();
-  }
-
-  draw(context: CanvasRenderingContext2D, zoom: number): void {
-    context.imageSmoothingEnabled = zoom < 2;
-    context.drawImage(this.#context.canvas, 0, 0);
-  }
 }
 
 /** Frames are read, enlarged as pictures are, and written. */

@@ -61,7 +61,7 @@ export class Report {
     this.#figure(
       'size',
       `${pixels(input)} → ${pixels(result)}`,
-      shrunk ? `The original has ${pixels(picture)} pixels. It was reduced first: ${why}.` : '',
+      shrunk ? `The original has ${pixels(picture)} pixels. It was reduced first, ${why}.` : '',
     );
   }
 
@@ -96,9 +96,9 @@ export class Report {
   }
 
   frame({ milliseconds, framesPerSecond, check, bound }: Frame): void {
-    const rate = `A frame, of ${framesPerSecond.toFixed(framesPerSecond < 10 ? 1 : 0)} in a second.`;
+    const rate = `For a frame; ${framesPerSecond.toFixed(framesPerSecond < 10 ? 1 : 0)} frames in a second.`;
     this.#figure('time', duration(milliseconds), rate, milliseconds);
-    this.#difference(check, bound, 'values of a frame, of each or of one now and then,');
+    this.#difference(check, bound, 'values of the last frame that was checked');
   }
 
   cancelled(): void {

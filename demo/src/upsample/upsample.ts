@@ -26,6 +26,14 @@ export function maxStripValues(device: Device): number {
   return Math.min(GPU_STRIP_VALUES, Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / BYTES_PER_VALUE));
 }
 
+/** The layer of that kernel, on a device. */
+export function layerOn(device: Device, spec: UpsampleLayer): ConvTranspose2d {
+  const options = { stride: spec.stride, padding: paddingOf(spec), groups: CHANNELS, bias: false, device };
+  const layer = new ConvTranspose2d(CHANNELS, CHANNELS, spec.kernel, options);
+  layer.loadStateDict({ weight: spec.weight });
+  return layer;
+}
+
 /** Enlarges pictures strip by strip, top to bottom, and returns to the event loop in between. */
 export class Upsampler {
   readonly #spec: UpsampleLayer;
@@ -36,14 +44,7 @@ export class Upsampler {
   constructor(spec: UpsampleLayer, device: Device) {
     this.#spec = spec;
     this.#device = device;
-    this.#layer = new ConvTranspose2d(CHANNELS, CHANNELS, spec.kernel, {
-      stride: spec.stride,
-      padding: paddingOf(spec),
-      groups: CHANNELS,
-      bias: false,
-      device,
-    });
-    this.#layer.loadStateDict({ weight: spec.weight });
+    this.#layer = layerOn(device, spec);
   }
 
   async *run(pixels: Pixels, signal: AbortSignal): AsyncGenerator<FinishedStrip> {

@@ -9,7 +9,8 @@ import { enlarge } from './enlarge.ts';
 import { explain } from './explain.ts';
 import { KERNEL_CHOICES, layerOf, roundingBound, SCALES, type UpsampleLayer } from './kernels.ts';
 import { LearningPanel, type Source } from './learning/panel.ts';
-import { enlargeLive, type LiveResult } from './live.ts';
+import { enlargeLive } from './live.ts';
+import type { LiveResult } from './live-frame.ts';
 import { pictureOf, readPicture, workingSize, type Picture } from './picture.ts';
 import { watchPictures, type Given } from './picture-input.ts';
 import { Report } from './report.ts';
@@ -206,7 +207,7 @@ class UpsampleView {
     this.#compare.name(...(rival ? RIVALS : BEFORE_AND_AFTER));
     this.#compare.show(result, rival ?? before, result, !isNew);
     if (isNew && this.#given === this.#sample) this.#compare.closeUp(result.width / before.width);
-    this.#report.sizes(picture, before, result, 'the result would not fit in a page');
+    this.#report.sizes(picture, before, result, 'since the result would not fit in a page');
   }
 
   async #enlargeLive(playing: Playing, layer: UpsampleLayer, opened: OpenDevice, signal: AbortSignal): Promise<void> {
@@ -217,7 +218,7 @@ class UpsampleView {
       const isTurned = shown !== undefined && after !== shown;
       if (after !== shown) {
         const { videoWidth: width, videoHeight: height } = playing.video;
-        this.#report.sizes({ width, height }, before, after, 'so are all frames, that there be many in a second');
+        this.#report.sizes({ width, height }, before, after, 'as all frames are, to show many in a second');
         explain(this.#root, this.#settings.kernel, layer, before);
         this.#compare.name(...BEFORE_AND_AFTER);
       }
