@@ -57,6 +57,7 @@ alias Scalar = f32; // element type of output
 @group(0) @binding(3) var weight: texture_2d<f32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> output: array<Scalar>;
+@group(0) @binding(6) var nearest: sampler;
 
 override WORKGROUP_SIZE: u32 = 8;
 override LANES: u32 = 4;
@@ -64,6 +65,7 @@ override POSITIONS: u32 = 16;      // 1, 4, 8, 12 or 16
 override VECTORS: u32 = 8;         // of output channels: 1 to 8
 override BEGINS: bool = true;      // sums start from the bias, or else from the output
 override FINISHES: bool = true;    // the activation is applied
+override SAMPLED: bool = true;     // texels are sampled, or else loaded
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
 fn activate(v: vec4f) -> vec4f {
@@ -125,40 +127,41 @@ fn within(rows: vec4i, columns: vec4i, size: vec2u) -> vec4<bool> {
   return (vec4u(rows) < vec4u(size.x)) & (vec4u(columns) < vec4u(size.y));
 }
 
-// Where texel `at` is: 4096 make a line.
-fn place(at: u32) -> vec2u {
-  return vec2u(at & 4095, at >> 12);
-}
-
-// The texels of the first channels of the inputs that lie `corner` further than four positions; `missing` where there is none.
-fn texels_of(image: u32, m: Four, corner: vec2i, missing: vec4u) -> vec4u {
+// The texels, in lines, of the first channels of the inputs that lie `corner` further than four positions; `missing` where there
+// is none.
+fn texels_of(image: u32, m: Four, corner: vec2i, missing: u32) -> vec4f {
   let rows = m.rows + corner.x;
   let columns = m.columns + corner.y;
   let at = image + vec4u(rows) * params.input_size.y + vec4u(columns);
-  return select(missing, at, within(rows, columns, params.input_size));
+  return vec4f(select(vec4u(missing), at, within(rows, columns, params.input_size))) / 4096;
+}
+
+// The texel that lies so many lines behind the first; `share` is one line of the height. Samples take an emulated GPU a third of
+// the time of loads, whose coordinates are held against limits; powers of two keep it exact, and columns repeat in each line.
+fn texel(texels: texture_2d<f32>, at: f32, share: f32) -> vec4f {
+  if (SAMPLED) {
+    return textureSampleLevel(texels, nearest, vec2f(at, at * share), 0);
+  }
+  let line = floor(at);
+  return textureLoad(texels, vec2u(vec2f(4096 * (at - line), line)), 0);
 }
 
 // Rows: four positions. Columns: four channels of each.
-fn inputs(at: vec4u) -> mat4x4f {
-  let x = textureLoad(input, place(at.x), 0);
+fn inputs(at: vec4f, share: f32) -> mat4x4f {
+  let x = texel(input, at.x, share);
   if (POSITIONS == 1) {
     return transpose(mat4x4f(x, x, x, x));
   }
-  return transpose(mat4x4f(
-    x,
-    textureLoad(input, place(at.y), 0),
-    textureLoad(input, place(at.z), 0),
-    textureLoad(input, place(at.w), 0),
-  ));
+  return transpose(mat4x4f(x, texel(input, at.y, share), texel(input, at.z, share), texel(input, at.w, share)));
 }
 
-// Rows: four input channels. Columns: four output channels of each.
-fn weights(at: u32, step: u32) -> mat4x4f {
+// Rows: four input channels, `steps` behind the first. Columns: four output channels of each.
+fn weights(at: f32, steps: vec3f, share: f32) -> mat4x4f {
   return transpose(mat4x4f(
-    textureLoad(weight, place(at), 0),
-    textureLoad(weight, place(at + step), 0),
-    textureLoad(weight, place(at + 2 * step), 0),
-    textureLoad(weight, place(at + 3 * step), 0),
+    texel(weight, at, share),
+    texel(weight, at + steps.x, share),
+    texel(weight, at + steps.y, share),
+    texel(weight, at + steps.z, share),
   ));
 }
 
@@ -291,9 +294,15 @@ fn main(
 
   let plane = params.input_size.x * params.input_size.y;
   let quads = (params.in_channels + 3) / 4;
-  let next = params.weight_channel / 4; // texels between input channels
   let image = (n * params.groups + group) * quads * plane;
-  let missing = vec4u(params.batch * params.groups * quads * plane);
+  let missing = params.batch * params.groups * quads * plane;
+  // In lines: exact, as are the sums of these.
+  let next = f32(params.weight_channel / 4) / 4096; // between input channels
+  let steps = vec3f(next, 2 * next, 3 * next);
+  let next_plane = f32(plane) / 4096;
+  let none = vec4f(f32(missing) / 4096);
+  let input_line = 1 / f32(textureDimensions(input).y);
+  let weight_line = 1 / f32(textureDimensions(weight).y);
   let first_channel = 4 * vector;
 
   // s<four positions><vec4>
@@ -337,34 +346,34 @@ fn main(
     let j = vec2u(vec2i(row_hits.x, column_hits.x)) + place_of(visit, across);
     let corner = low - vec2i(j) * step;
     let at0 = texels_of(image, m0, corner, missing);
-    var at1: vec4u;
+    var at1: vec4f;
     if (POSITIONS > 4) { at1 = texels_of(image, m1, corner, missing); }
-    var at2: vec4u;
+    var at2: vec4f;
     if (POSITIONS > 8) { at2 = texels_of(image, m2, corner, missing); }
-    var at3: vec4u;
+    var at3: vec4f;
     if (POSITIONS > 12) { at3 = texels_of(image, m3, corner, missing); }
     let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * j;
     let tap = params.weight_base + group * params.weight_group + (k.x * params.kernel_width + k.y) * params.weight_tap;
-    var w = tap / 4 + vector;
-    var x = 0u;
+    var w = f32(tap / 4 + vector) / 4096;
+    var x = 0f;
     for (var q = 0u; q < params.in_channels; q += 4) {
-      let a = inputs(min(at0 + x, missing));
+      let a = inputs(min(at0 + x, none), input_line);
       var b: mat4x4f;
       var c: mat4x4f;
       var d: mat4x4f;
-      if (POSITIONS > 4) { b = inputs(min(at1 + x, missing)); }
-      if (POSITIONS > 8) { c = inputs(min(at2 + x, missing)); }
-      if (POSITIONS > 12) { d = inputs(min(at3 + x, missing)); }
-      add_all(&s00, &s10, &s20, &s30, a, b, c, d, weights(w, next));
-      if (VECTORS > 1) { add_all(&s01, &s11, &s21, &s31, a, b, c, d, weights(w + 1, next)); }
-      if (VECTORS > 2) { add_all(&s02, &s12, &s22, &s32, a, b, c, d, weights(w + 2, next)); }
-      if (VECTORS > 3) { add_all(&s03, &s13, &s23, &s33, a, b, c, d, weights(w + 3, next)); }
-      if (VECTORS > 4) { add_all(&s04, &s14, &s24, &s34, a, b, c, d, weights(w + 4, next)); }
-      if (VECTORS > 5) { add_all(&s05, &s15, &s25, &s35, a, b, c, d, weights(w + 5, next)); }
-      if (VECTORS > 6) { add_all(&s06, &s16, &s26, &s36, a, b, c, d, weights(w + 6, next)); }
-      if (VECTORS > 7) { add_all(&s07, &s17, &s27, &s37, a, b, c, d, weights(w + 7, next)); }
-      x += plane;
-      w += params.weight_channel;
+      if (POSITIONS > 4) { b = inputs(min(at1 + x, none), input_line); }
+      if (POSITIONS > 8) { c = inputs(min(at2 + x, none), input_line); }
+      if (POSITIONS > 12) { d = inputs(min(at3 + x, none), input_line); }
+      add_all(&s00, &s10, &s20, &s30, a, b, c, d, weights(w, steps, weight_line));
+      if (VECTORS > 1) { add_all(&s01, &s11, &s21, &s31, a, b, c, d, weights(w + 1.0 / 4096, steps, weight_line)); }
+      if (VECTORS > 2) { add_all(&s02, &s12, &s22, &s32, a, b, c, d, weights(w + 2.0 / 4096, steps, weight_line)); }
+      if (VECTORS > 3) { add_all(&s03, &s13, &s23, &s33, a, b, c, d, weights(w + 3.0 / 4096, steps, weight_line)); }
+      if (VECTORS > 4) { add_all(&s04, &s14, &s24, &s34, a, b, c, d, weights(w + 4.0 / 4096, steps, weight_line)); }
+      if (VECTORS > 5) { add_all(&s05, &s15, &s25, &s35, a, b, c, d, weights(w + 5.0 / 4096, steps, weight_line)); }
+      if (VECTORS > 6) { add_all(&s06, &s16, &s26, &s36, a, b, c, d, weights(w + 6.0 / 4096, steps, weight_line)); }
+      if (VECTORS > 7) { add_all(&s07, &s17, &s27, &s37, a, b, c, d, weights(w + 7.0 / 4096, steps, weight_line)); }
+      x += next_plane;
+      w += 4 * next;
     }
   }
 

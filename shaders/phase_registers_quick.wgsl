@@ -55,6 +55,7 @@ alias Scalar = f32; // element type of output
 @group(0) @binding(3) var weight: texture_2d<f32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> output: array<Scalar>;
+@group(0) @binding(6) var nearest: sampler;
 
 const POSITIONS = 4u;              // neighbours in a row
 const VECTORS = 2u;                // of output channels
@@ -77,28 +78,29 @@ fn activate(v: f32) -> f32 {
   }
 }
 
-// Where texel `at` is: 4096 make a line.
-fn place(at: u32) -> vec2u {
-  return vec2u(at & 4095, at >> 12);
+// The texel that lies so many lines behind the first; `share` is one line of the height. Samples take an emulated GPU a third of
+// the time of loads, whose coordinates are held against limits; powers of two keep it exact, and columns repeat in each line.
+fn texel(texels: texture_2d<f32>, at: f32, share: f32) -> vec4f {
+  return textureSampleLevel(texels, nearest, vec2f(at, at * share), 0);
 }
 
 // Four input channels of four positions: a column each.
-fn inputs(at: vec4u) -> mat4x4f {
+fn inputs(at: vec4f, share: f32) -> mat4x4f {
   return mat4x4f(
-    textureLoad(input, place(at.x), 0),
-    textureLoad(input, place(at.y), 0),
-    textureLoad(input, place(at.z), 0),
-    textureLoad(input, place(at.w), 0),
+    texel(input, at.x, share),
+    texel(input, at.y, share),
+    texel(input, at.z, share),
+    texel(input, at.w, share),
   );
 }
 
-// Four output channels of four input channels: a column each.
-fn weights(at: u32, step: u32) -> mat4x4f {
+// Four output channels of four input channels, `steps` behind the first: a column each.
+fn weights(at: f32, steps: vec3f, share: f32) -> mat4x4f {
   return mat4x4f(
-    textureLoad(weight, place(at), 0),
-    textureLoad(weight, place(at + step), 0),
-    textureLoad(weight, place(at + 2 * step), 0),
-    textureLoad(weight, place(at + 3 * step), 0),
+    texel(weight, at, share),
+    texel(weight, at + steps.x, share),
+    texel(weight, at + steps.y, share),
+    texel(weight, at + steps.z, share),
   );
 }
 
@@ -137,7 +139,14 @@ fn main(
   let plane = params.input_size.x * params.input_size.y;
   let quads = (params.in_channels + 3) / 4;
   let image = (n * params.groups + group) * quads * plane;
-  let missing = vec4u(params.batch * params.groups * quads * plane);
+  let missing = params.batch * params.groups * quads * plane;
+  // In lines: exact, as are the sums of these.
+  let next = f32(vectors) / 4096; // between input channels
+  let steps = vec3f(next, 2 * next, 3 * next);
+  let next_plane = f32(plane) / 4096;
+  let none = vec4f(f32(missing) / 4096);
+  let input_line = 1 / f32(textureDimensions(input).y);
+  let weight_line = 1 / f32(textureDimensions(weight).y);
   let first_weight = (params.weight_base + group * params.weight_group) / 4 + vector;
   // Four output channels of four positions: a column each.
   var sums0: mat4x4f;
@@ -145,8 +154,8 @@ fn main(
   // One loop over taps and channels: each level of loops blends all sums with the lanes that still run.
   var visit = 0u;
   var q = params.in_channels;
-  var at: vec4u;
-  var w: u32;
+  var at: vec4f;
+  var w: f32;
   while (visit < visits || q < params.in_channels) {
     if (q >= params.in_channels) {
       // To the next tap that finds a real input.
@@ -156,9 +165,9 @@ fn main(
         let row_in = m + u32(row.first_input) - jy * params.input_step.x;
         let columns_in = columns - jx * params.input_step.y;
         let real = vec4<bool>(row_in < params.input_size.x) & (columns_in < vec4u(params.input_size.y));
-        at = select(missing, image + row_in * params.input_size.y + columns_in, real);
+        at = vec4f(select(vec4u(missing), image + row_in * params.input_size.y + columns_in, real)) / 4096;
         let tap = (row.first_tap + params.tap_step.x * jy) * params.kernel_width + column.first_tap + params.tap_step.y * jx;
-        w = first_weight + tap * (params.weight_tap / 4);
+        w = f32(first_weight + tap * (params.weight_tap / 4)) / 4096;
         visit++;
         if (any(real) || visit == visits) {
           break;
@@ -166,11 +175,11 @@ fn main(
       }
       q = 0;
     }
-    let a = inputs(at);
-    sums0 += weights(w, vectors) * a;
-    sums1 += weights(w + 1, vectors) * a;
-    at = min(at + plane, missing);
-    w += params.weight_channel;
+    let a = inputs(at, input_line);
+    sums0 += weights(w, steps, weight_line) * a;
+    sums1 += weights(w + 1.0 / 4096, steps, weight_line) * a;
+    at = min(at + next_plane, none);
+    w += 4 * next;
     q += 4;
   }
 

@@ -238,8 +238,10 @@ function hardwareKernel(problem: Problem): KernelChoice {
     const tile = { positions: 4, lanes: 32, workgroup: 64 } as const;
     const phases = rows.residues.length * columns.residues.length;
     const all = allPhasesRegisters(problem, { ...tile, vectors: vectors(outChannels * phases) });
-    const narrow = all ?? phaseRegisters(problem, { ...tile, vectors: vectors(outChannels) });
-    return narrow ?? direct(problem, TOO_LARGE);
+    if (all !== undefined) return all;
+    const narrow = phaseRegisters(problem, { ...tile, vectors: vectors(outChannels) });
+    // A GPU's samplers round coordinates, and its loads cost no more.
+    return narrow ? { ...narrow, constants: { ...narrow.constants, SAMPLED: 0 } } : direct(problem, TOO_LARGE);
   }
   const wide = phaseGemm(problem, WIDE);
   return wide.workgroups >= MANY_WORKGROUPS && outChannels >= 32 ? wide : phaseGemm(problem, SMALL);

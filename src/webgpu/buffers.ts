@@ -11,7 +11,7 @@ import {
   elementCount,
   float16Tensor,
 } from '../tensors.ts';
-import { TEXELS_IN_LINE, textureSize } from '../texels.ts';
+import { TEXELS_IN_LINE, textureLines, textureSize } from '../texels.ts';
 import type { DType, GpuTensor, HostTensor } from '../types.ts';
 import { TEXEL_FORMAT } from './pipelines.ts';
 import { inScopes, lossBehind, lossOf, makeBuffer, makeTexture } from './scopes.ts';
@@ -59,7 +59,7 @@ export const tableFrom = (device: GPUDevice, label: string, words: ArrayBuffer):
 export const makeTexels = (device: GPUDevice, label: string, texels: number): GPUTexture =>
   makeTexture(device, {
     label,
-    size: textureSize(texels),
+    size: [TEXELS_IN_LINE, textureLines(texels)],
     format: TEXEL_FORMAT,
     usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
   });

@@ -2,7 +2,7 @@
 import type { Spec } from '../options.ts';
 import { roundUp } from '../geometry.ts';
 import { packedElements, packWeight, paddedInChannels, paddedOutChannels } from '../packing.ts';
-import { TEXELS_IN_LINE } from '../texels.ts';
+import { TEXELS_IN_LINE, textureSize } from '../texels.ts';
 import { CONVERT_WORKGROUP, fold } from '../workgroups.ts';
 import { bytesOf, toFloat32Array, zeros } from '../tensors.ts';
 import type { HostTensor, StateDict } from '../types.ts';
@@ -163,7 +163,7 @@ export class PackedParameters {
     const texture = this.#texels;
     if (texture === undefined) return;
     const source = { buffer: this.packed.weight, bytesPerRow: 16 * TEXELS_IN_LINE };
-    encoder.copyBufferToTexture(source, { texture }, [texture.width, texture.height]);
+    encoder.copyBufferToTexture(source, { texture }, textureSize(this.packed.weight.size / 16));
   }
 
   /** Forgets the texels if they are gone, and retires them instead; true if so. */

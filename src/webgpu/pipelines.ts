@@ -12,7 +12,7 @@ import type { KernelName } from '../kernels.ts';
 import { compiled, lossBehind, lossOf } from './scopes.ts';
 
 /** The bindings of a shader, in order. */
-export type Bindings = readonly (GPUBufferBindingType | 'texture' | 'texels')[];
+export type Bindings = readonly (GPUBufferBindingType | 'texture' | 'texels' | 'sampler')[];
 const COMPUTE: Bindings = [
   'uniform',
   'read-only-storage',
@@ -21,7 +21,15 @@ const COMPUTE: Bindings = [
   'read-only-storage',
   'storage',
 ];
-const REGISTERS: Bindings = ['uniform', 'read-only-storage', 'texture', 'texture', 'read-only-storage', 'storage'];
+const REGISTERS: Bindings = [
+  'uniform',
+  'read-only-storage',
+  'texture',
+  'texture',
+  'read-only-storage',
+  'storage',
+  'sampler',
+];
 const TEXELS: Bindings = ['uniform', 'read-only-storage', 'texels'];
 const PACK: Bindings = ['uniform', 'read-only-storage', 'storage'];
 const CONVERT: Bindings = ['uniform', 'storage', 'storage'];
@@ -63,6 +71,7 @@ const shaderOf = (shader: ShaderName | Shader): Shader =>
   typeof shader === 'string' ? { name: shader, ...shaders[shader] } : shader;
 
 interface DeviceCache {
+  sampler?: GPUSampler;
   readonly layouts: Map<Bindings, GPUBindGroupLayout>;
   readonly modules: Map<string, GPUShaderModule>;
   readonly pipelines: Map<string, GPUComputePipeline>;
@@ -89,7 +98,9 @@ const entry = (type: Bindings[number], binding: number): GPUBindGroupLayoutEntry
     ? { texture: { sampleType: 'unfilterable-float' } }
     : type === 'texels'
       ? { storageTexture: { format: TEXEL_FORMAT } }
-      : { buffer: { type } }),
+      : type === 'sampler'
+        ? { sampler: { type: 'non-filtering' } }
+        : { buffer: { type } }),
 });
 
 /** The bind group layout of a shader: kernels of a kind have the same. */
@@ -107,17 +118,24 @@ function bindGroupLayout(device: GPUDevice, shader: ShaderName | Shader): GPUBin
   return layout;
 }
 
-/** A bind group of a shader's resources, in order. */
+/** A bind group of a shader's resources, in order; a sampler comes last, and is none of them. */
 export function bindGroup(
   device: GPUDevice,
   shader: ShaderName | Shader,
   resources: readonly GPUBindingResource[],
 ): GPUBindGroup {
+  const all = shaderOf(shader).bindings.includes('sampler') ? [...resources, samplerOf(device)] : resources;
   return device.createBindGroup({
     label: `conv-transpose2d ${nameOf(shader)}`,
     layout: bindGroupLayout(device, shader),
-    entries: resources.map((resource, binding) => ({ binding, resource })),
+    entries: all.map((resource, binding) => ({ binding, resource })),
   });
+}
+
+/** Takes the texel that a coordinate lies in. */
+function samplerOf(device: GPUDevice): GPUSampler {
+  const cache = cacheOf(device);
+  return (cache.sampler ??= device.createSampler({ label: 'conv-transpose2d texels', addressModeU: 'repeat' }));
 }
 
 /** A shader whose element type is f16: the one marked line is rewritten. */
