@@ -1,11 +1,12 @@
 /** Chunks that most pages never load: the CPU path, when a layer or a call finds that it runs there, and what verifies calls. */
 import type * as Calls from './cpu/calls.ts';
 import type * as CpuGradients from './cpu/gradients.ts';
+import type * as Plain from './cpu/plain.ts';
 import { wasmVariant, type WasmVariant } from './cpu/variant.ts';
 import { ConvTranspose2dError } from './errors.ts';
 import type * as Verify from './verify.ts';
 
-/** What computes calls on the CPU, with the WebAssembly that this engine takes. @throws ConvTranspose2dError NOT_READY */
+/** What computes calls on the CPU, with the WebAssembly that this engine takes, if any. @throws ConvTranspose2dError NOT_READY */
 export async function loadCalls(): Promise<typeof Calls> {
   const variant = wasmVariant();
   const parts = Promise.all([import('./cpu/calls.ts'), variant && loadWasm(variant)]);
@@ -16,6 +17,11 @@ export async function loadCalls(): Promise<typeof Calls> {
 /** A module as cpu/wasm-text.ts reads it, and where the flags of its imported memory's limits are. */
 export function loadWasm(variant: WasmVariant): Promise<{ readonly text: string; readonly memoryFlags: number }> {
   return variant === 'simd' ? import('./cpu/wasm-simd.ts') : import('./cpu/wasm-relaxed-simd.ts');
+}
+
+/** The CPU path without WebAssembly. @throws ConvTranspose2dError NOT_READY */
+export function loadPlain(): Promise<typeof Plain> {
+  return loaded('the CPU path', import('./cpu/plain.ts'));
 }
 
 /** What computes gradients there. @throws ConvTranspose2dError NOT_READY */

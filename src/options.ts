@@ -28,7 +28,7 @@ export interface Spec {
 
 const LARGEST = 2 ** 31 - 1;
 const WEIGHT_LAYOUTS = ['IOHW', 'HWOI', 'OHWI'] as const;
-/** In the order of the shaders' ACTIVATION. */
+/** In the order of the shaders' ACTIVATION, and of assembly/activation.ts. */
 export const ACTIVATIONS: readonly Activation[] = [
   'none',
   'relu',

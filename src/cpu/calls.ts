@@ -1,13 +1,14 @@
 /** A layer's calls on the CPU. */
 import type { Spec } from '../options.ts';
+import { loadPlain } from '../load.ts';
 import type { LayerPlan } from '../plan.ts';
 import { allocate, bitsOf, bytesPerElement, hostTensorLike, zeros, type HostData } from '../tensors.ts';
 import type { HostTensor } from '../types.ts';
 import { sharedCpu, type Cpu } from './cpu.ts';
 import type { Crew, WasmData } from './engine.ts';
 import { floatsOf, storeFloats } from './floats.ts';
+import { orAborted } from './or-aborted.ts';
 import { Parameters } from './parameters.ts';
-import { runPlain } from './plain.ts';
 import { inSlices } from './slices.ts';
 import type { LoadedState } from './state.ts';
 import { planWasm, type WasmPlan } from './wasm-plan.ts';
@@ -119,6 +120,7 @@ export class CpuCalls {
     output: HostTensor | undefined,
     stop: AbortSignal,
   ): Promise<HostTensor> {
+    const { runPlain } = await orAborted(loadPlain(), stop);
     const elements = plan.bytes.output / bytesPerElement(this.#spec.dtype);
     const result = output ?? hostTensorLike(input, plan.outputShape, allocate(plan.bytes.output));
     const values = result.data instanceof Float32Array ? result.data : zeros(elements);

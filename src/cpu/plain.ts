@@ -1,4 +1,4 @@
-/** The CPU path in plain TypeScript: for engines without WebAssembly SIMD. */
+/** The CPU path in plain TypeScript: for engines without WebAssembly SIMD, and weights that are not finite. */
 import type { Axis } from '../geometry.ts';
 import type { Problem } from '../problem.ts';
 import type { Spec } from '../options.ts';

@@ -1,5 +1,5 @@
 /** A plan as assembly/run.ts reads it: words at the start of a thread's working memory. */
-import type { Activation } from '../types.ts';
+import { ACTIVATIONS } from '../options.ts';
 import { most, placeIn, type Reach } from './wasm-axes.ts';
 import { rowBlocks, type Family, type PlannedPhase } from './wasm-families.ts';
 import { roundUp } from './wasm-layout.ts';
@@ -7,17 +7,6 @@ import type { Tiled, WasmKernelName, WasmTiling } from './wasm-plan.ts';
 
 /** The numbers of assembly/run.ts. */
 const KERNELS: Record<WasmKernelName, number> = { rows: 0, point: 1, positions: 2 };
-/** The numbers of assembly/activation.ts. */
-const ACTIVATIONS: Record<Activation, number> = {
-  none: 0,
-  relu: 1,
-  relu6: 2,
-  'leaky-relu': 3,
-  sigmoid: 4,
-  tanh: 5,
-  gelu: 6,
-  silu: 7,
-};
 /** Words that `Plan` has room for: the tables begin there. */
 const HEAD = 64;
 /** Bytes that kernels may read beyond what they need: 32 positions, and some. */
@@ -111,7 +100,8 @@ export function wordsOf(tiling: WasmTiling): { words: Int32Array<ArrayBuffer>; w
     // Nothing is filled or gathered.
     ...[-1, -1, 0, 0, 0, 0, 0],
     KERNELS[tiling.kernel],
-    ACTIVATIONS[problem.activation],
+    // In the order of assembly/activation.ts.
+    ACTIVATIONS.indexOf(problem.activation),
     ...new Int32Array(Float32Array.of(problem.negativeSlope).buffer),
     ...[inChannels, problem.outChannels, groups, tiling.groupsTogether, tiling.groupSets, tiling.parts],
     ...[
