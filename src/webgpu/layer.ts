@@ -35,6 +35,8 @@ export class GpuLayer {
   #packing: Promise<void> | undefined;
   /** Why there are no parameters. */
   #refused: Error | undefined;
+  /** How often parameters were loaded. */
+  #loads = 0;
   #destroyed = false;
 
   constructor(device: GPUDevice, spec: Spec, capabilities: Capabilities) {
@@ -52,6 +54,7 @@ export class GpuLayer {
   /** Takes host tensors; they are uploaded and packed when a call needs them. */
   loadHost(state: StateDict): void {
     this.#retired.destroy();
+    this.#loads++;
     this.#packing = undefined;
     this.#refused = undefined;
     this.#host = state;
@@ -61,16 +64,24 @@ export class GpuLayer {
   /** Packs GPU tensors, by a pass that is submitted at once. */
   loadGpu({ weight, bias }: StateDict<Required<GpuTensor>>): void {
     this.#retired.destroy();
+    const load = ++this.#loads;
     this.#host = undefined;
     this.#unpacked = undefined;
-    const packing = this.#withRoom(() => {
-      this.#parameters.pack(bindingOf(weight), bias && bindingOf(bias));
-    });
-    this.#packing = packing;
     this.#refused = undefined;
-    packing.catch((error: unknown) => {
-      if (this.#packing === packing) this.#refused = error as Error;
-    });
+    const refuse = (error: unknown): void => {
+      if (load === this.#loads) this.#refused = error as Error;
+    };
+    const packing = this.#withRoom(
+      () => {
+        this.#parameters.pack(bindingOf(weight), bias && bindingOf(bias));
+      },
+      // Calls may come before it is known why.
+      () => {
+        refuse(new ConvTranspose2dError('GPU_ERROR', 'the parameters could not be packed'));
+      },
+    );
+    this.#packing = packing;
+    packing.catch(refuse);
   }
 
   #packHost(): void {

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import {
   convTranspose2d,
   ConvTranspose2d,
+  ConvTranspose2dError,
   download,
   outputShape,
   upload,
@@ -17,7 +18,7 @@ import { Count } from '../support/count.ts';
 import { outOfMemory } from '../support/failing.ts';
 import { testDevice } from '../support/gpu.ts';
 import { inScopes } from '../support/scopes.ts';
-import { integerTensor } from '../support/tensors.ts';
+import { integerTensor, valuesOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
 
 let device: GPUDevice;
@@ -96,6 +97,31 @@ describe('what fails leaves nothing', () => {
     expect(count.live.size).toBe(0);
   });
 });
+
+test.each(['packed weight', 'packed bias', 'pack params'])(
+  'GPU weights without room, %s: no numbers come of them, whenever a call comes',
+  async (name) => {
+    const layer = layerOf();
+    const onGpu = { weight: upload(device, state.weight), bias: upload(device, state.bias) };
+    const from = upload(device, input);
+    const made: GpuTensor[] = [];
+    const stop = outOfMemory(device, ({ label }) => label === `conv-transpose2d ${name}`);
+    layer.loadStateDict(onGpu);
+    stop();
+    let error: unknown;
+    for (let call = 0; call < 1000 && !(error instanceof ConvTranspose2dError); call++) {
+      error = await errorOf(submit((encoder) => made.push(layer.encode(encoder, from))));
+      if (error === undefined) {
+        expect([...valuesOf(await download(device, made.at(-1)))].some(Number.isFinite)).toBe(false);
+      }
+    }
+    expect(error).toBeInstanceOf(ConvTranspose2dError);
+    expect(await errorOf(layer.forward(input))).toMatchObject({ code: 'OUT_OF_MEMORY' });
+    layer.destroy();
+    for (const { buffer } of [onGpu.weight, onGpu.bias, from, ...made]) buffer.destroy();
+    expect([...count.live.values()]).toEqual([]);
+  },
+);
 
 test('a kernel does not compile, sooner than what packs the weights does: nothing is left', async () => {
   const { spec } = resolveOptions(2, 3, 3, options);
