@@ -66,28 +66,24 @@ override BEGINS: bool = true;      // sums start from the bias, or else from the
 override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
-fn activate(v: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch (ACTIVATION) {
-    case 1: { return max(v, 0); }
-    case 2: { return clamp(v, 0, 6); }
-    case 3: { return select(v, v * params.negative_slope, v < 0); }
+    case 1: { return max(v, vec4f()); }
+    case 2: { return clamp(v, vec4f(), vec4f(6)); }
+    case 3: { return select(v, v * params.negative_slope, v < vec4f()); }
     case 4: { return 1 / (1 + exp(-v)); }
-    case 5: { return tanh(clamp(v, -10, 10)); }
-    case 6: { return 0.5 * v * (1 + tanh(clamp(0.7978845608 * (v + 0.044715 * v * v * v), -10, 10))); }
+    case 5: { return tanh(clamp(v, vec4f(-10), vec4f(10))); }
+    case 6: { return 0.5 * v * (1 + tanh(clamp(0.7978845608 * (v + 0.044715 * v * v * v), vec4f(-10), vec4f(10)))); }
     case 7: { return v / (1 + exp(-v)); }
     default: { return v; }
   }
 }
 
-// Where the inputs of four positions are, along one axis.
-struct Reach {
-  real: vec4<bool>,      // whether there is such an input
-  offset: vec4u,         // of the input, or of one that there is
-}
-
-fn reach(at: vec4i, size: u32, stride: u32) -> Reach {
-  let last = vec4i(i32(size) - 1);
-  return Reach((at >= vec4i()) & (at <= last), vec4u(clamp(at, vec4i(), last)) * stride);
+// The remainder of an index; the quotient is left. Emulated GPUs divide lane by lane: one division is enough.
+fn split(index: ptr<function, u32>, count: u32) -> u32 {
+  let whole = *index;
+  *index = whole / count;
+  return whole - *index * count;
 }
 
 // The taps [x, y) that find a real input from some i₀ + m in [first.x, first.y]: 0 ≤ i₀ + m − j·step < size.
@@ -96,10 +92,46 @@ fn hits(taps: u32, first: vec2i, step: i32, size: u32) -> vec2i {
   return vec2i(begin, select(0, min(i32(taps), first.y / step + 1), first.y >= 0));
 }
 
+// Row and column of a position.
+fn place_of(position: u32, width: u32) -> vec2u {
+  let row = position / width;
+  return vec2u(row, position - row * width);
+}
+
 // The position `step` further, row and column; step.y < width.
 fn advance(at: vec2u, step: vec2u, width: u32) -> vec2u {
   let next = at + step;
   return select(next, vec2u(next.x + 1, next.y - width), next.y >= width);
+}
+
+// Four positions of a lane, by row and column, and the one after them.
+struct Four {
+  rows: vec4i,
+  columns: vec4i,
+  after: vec2u,
+}
+
+fn four(first: vec2u, step: vec2u, width: u32) -> Four {
+  let second = advance(first, step, width);
+  let third = advance(second, step, width);
+  let fourth = advance(third, step, width);
+  let rows = vec4i(vec4u(first.x, second.x, third.x, fourth.x));
+  let columns = vec4i(vec4u(first.y, second.y, third.y, fourth.y));
+  return Four(rows, columns, advance(fourth, step, width));
+}
+
+// Where four inputs are: whether there are such, and the elements of those, or of others that there are.
+struct Reach {
+  real: vec4<bool>,
+  at: vec4u,
+}
+
+fn reach(image: u32, u: Four, corner: vec2i) -> Reach {
+  let rows = u.rows + corner.x;
+  let columns = u.columns + corner.y;
+  let real = (vec4u(rows) < vec4u(params.input_size.x)) & (vec4u(columns) < vec4u(params.input_size.y));
+  let at = vec4u(rows) * params.input_stride.z + vec4u(columns) * params.input_stride.w;
+  return Reach(real, image + select(vec4u(), at, real));
 }
 
 // Missing inputs are zeros by choice, not by multiplication: what is read in their place may be Inf.
@@ -126,42 +158,63 @@ struct Column {
 }
 
 fn column_of(at: u32) -> Column {
-  let phase = at / params.out_channels;
-  return Column(vec2u(phase / params.stride.y, phase % params.stride.y), at % params.out_channels);
+  var phase = at;
+  let channel = split(&phase, params.out_channels);
+  return Column(place_of(phase, params.stride.y), channel);
 }
 
-// The first weight of a column, from its group's first.
-fn weight_of(at: u32) -> u32 {
-  let column = column_of(at);
-  let tap = vec2u(residues[column.residue.x].first_tap, residues[params.stride.x + column.residue.y].first_tap);
-  return (tap.x * params.kernel_width + tap.y) * params.weight_tap + column.channel;
+// The column after one; after the last, one that is never stored.
+fn after(last: Column) -> Column {
+  let channel = select(last.channel + 1, 0, last.channel + 1 == params.out_channels);
+  let y = last.residue.y + select(0u, 1u, channel == 0);
+  let residue = select(vec2u(last.residue.x, y), vec2u(last.residue.x + 1, 0), y == params.stride.y);
+  return Column(residue, channel);
 }
 
-fn weights_of(at: vec4u) -> vec4u {
-  return vec4u(weight_of(at.x), weight_of(at.y), weight_of(at.z), weight_of(at.w));
+// The first weight of a column, from its group's first; the column is left for the one after it.
+fn weight_of(column: ptr<function, Column>) -> u32 {
+  let residue = (*column).residue;
+  let tap = vec2u(residues[residue.x].first_tap, residues[params.stride.x + residue.y].first_tap);
+  let at = (tap.x * params.kernel_width + tap.y) * params.weight_tap + (*column).channel;
+  *column = after(*column);
+  return at;
+}
+
+fn weights_of(column: ptr<function, Column>) -> vec4u {
+  let x = weight_of(column);
+  let y = weight_of(column);
+  let z = weight_of(column);
+  return vec4u(x, y, z, weight_of(column));
 }
 
 fn weights_at(at: vec4u) -> vec4f {
   return vec4f(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
 }
 
-// What the sums of four columns begin with, at all positions.
-fn begin_sums(group_bias: u32, at: vec4u) -> mat4x4f {
-  let c = group_bias + at % params.out_channels;
-  let b = vec4f(bias[c.x], bias[c.y], bias[c.z], bias[c.w]);
-  let first = select(vec4f(), b, BEGINS);
-  return mat4x4f(first, first, first, first);
-}
-
-fn finish(at: u32, total: f32) {
-  var sum = total;
+// Four outputs of a column, where they are real.
+fn store(at: vec4u, real: vec4<bool>, sums: vec4f, first: f32) {
+  var y = sums + first;
   if (!BEGINS) {
-    sum += f32(output[at]);
+    y += vec4f(f32(output[at.x]), f32(output[at.y]), f32(output[at.z]), f32(output[at.w]));
   }
   if (FINISHES) {
-    sum = activate(sum);
+    y = activate(y);
   }
-  output[at] = Scalar(sum);
+  if (real.x) { output[at.x] = Scalar(y.x); }
+  if (POSITIONS > 1) {
+    if (real.y) { output[at.y] = Scalar(y.y); }
+    if (real.z) { output[at.z] = Scalar(y.z); }
+    if (real.w) { output[at.w] = Scalar(y.w); }
+  }
+}
+
+// Four outputs of a column: at positions m of residue r, from a channel's first.
+fn store_at(first_out: u32, u: Four, delay: vec2u, r: vec2u, sums: vec4f, first: f32) {
+  // Before the first position these are far beyond the last output.
+  let rows = (vec4u(u.rows) - delay.x) * params.stride.x + r.x;
+  let columns = (vec4u(u.columns) - delay.y) * params.stride.y + r.y;
+  let real = (rows < vec4u(params.output_size.x)) & (columns < vec4u(params.output_size.y));
+  store(first_out + rows * params.output_stride.z + columns * params.output_stride.w, real, sums, first);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -186,122 +239,106 @@ fn main(
   let blocks = (positions + block - 1) / block;
   let column_blocks = (all_columns + 4 * VECTORS - 1) / (4 * VECTORS);
   var index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
-  let lane = index % LANES;
-  index /= LANES;
-  let begin = index % blocks * block;
-  index /= blocks;
-  let first_column = index % column_blocks * 4 * VECTORS;
-  index /= column_blocks;
-  let group = index % params.groups;
-  let n = index / params.groups;
+  let lane = split(&index, LANES);
+  let begin = split(&index, blocks) * block;
+  let first_column = split(&index, column_blocks) * 4 * VECTORS;
+  let group = split(&index, params.groups);
+  let n = index;
   if (n >= params.batch) {
     return;
   }
 
   let first = begin + lane;
-  let lanes = vec2u(LANES / width, LANES % width);
-  let p0 = vec2u(first / width, first % width);
-  let p1 = advance(p0, lanes, width);
-  let p2 = advance(p1, lanes, width);
-  let p3 = advance(p2, lanes, width);
-  let p4 = advance(p3, lanes, width);
-  let p5 = advance(p4, lanes, width);
-  let p6 = advance(p5, lanes, width);
-  let p7 = advance(p6, lanes, width);
-  let rows0 = vec4i(vec4u(p0.x, p1.x, p2.x, p3.x)) + low.x;
-  let rows1 = vec4i(vec4u(p4.x, p5.x, p6.x, p7.x)) + low.x;
-  let columns0 = vec4i(vec4u(p0.y, p1.y, p2.y, p3.y)) + low.y;
-  let columns1 = vec4i(vec4u(p4.y, p5.y, p6.y, p7.y)) + low.y;
+  let lanes = place_of(LANES, width);
+  let u0 = four(place_of(first, width), lanes, width);
+  var u1: Four;
+  if (POSITIONS > 4) { u1 = four(u0.after, lanes, width); }
 
   // Whole rows of the block decide which taps are worth a visit.
   let step = vec2i(params.input_step);
   let end = min(begin + block, positions) - 1;
   let rows = vec2i(vec2u(begin, end) / width) + low.x;
-  let columns = vec2i(0, i32(width) - 1) + low.y;
   let row_hits = hits(row.taps, rows, step.x, params.input_size.x);
-  let column_hits = hits(column.taps, columns, step.y, params.input_size.y);
+  let column_hits = hits(column.taps, vec2i(0, i32(width) - 1) + low.y, step.y, params.input_size.y);
 
   let image = params.input_base + n * params.input_stride.x + group * params.input_group;
   let weights = params.weight_base + group * params.weight_group;
-  let bias_at = params.bias_base + group * params.bias_group;
+  let start = column_of(first_column);
+  var next = start;
+  let f0 = weights + weights_of(&next);
+  var f1: vec4u;
+  var f2: vec4u;
+  var f3: vec4u;
+  if (VECTORS > 1) { f1 = weights + weights_of(&next); }
+  if (VECTORS > 2) { f2 = weights + weights_of(&next); }
+  if (VECTORS > 3) { f3 = weights + weights_of(&next); }
 
-  let c0 = min(first_column + vec4u(0, 1, 2, 3), vec4u(all_columns - 1));
-  let c1 = min(first_column + vec4u(4, 5, 6, 7), vec4u(all_columns - 1));
-  let c2 = min(first_column + vec4u(8, 9, 10, 11), vec4u(all_columns - 1));
-  let c3 = min(first_column + vec4u(12, 13, 14, 15), vec4u(all_columns - 1));
   // s<first or second four positions><vec4>
-  var s00 = begin_sums(bias_at, c0);
-  var s01 = begin_sums(bias_at, c1);
-  var s02 = begin_sums(bias_at, c2);
-  var s03 = begin_sums(bias_at, c3);
-  var s10 = s00;
-  var s11 = s01;
-  var s12 = s02;
-  var s13 = s03;
-  let f0 = weights + weights_of(c0);
-  let f1 = weights + weights_of(c1);
-  let f2 = weights + weights_of(c2);
-  let f3 = weights + weights_of(c3);
-  for (var jy = row_hits.x; jy < row_hits.y; jy++) {
-    let y0 = reach(rows0 - jy * step.x, params.input_size.x, params.input_stride.z);
-    let y1 = reach(rows1 - jy * step.x, params.input_size.x, params.input_stride.z);
-    for (var jx = column_hits.x; jx < column_hits.y; jx++) {
-      let x0 = reach(columns0 - jx * step.y, params.input_size.y, params.input_stride.w);
-      let x1 = reach(columns1 - jx * step.y, params.input_size.y, params.input_stride.w);
-      let real0 = y0.real & x0.real;
-      let real1 = y1.real & x1.real;
-      var at0 = image + y0.offset + x0.offset;
-      var at1 = image + y1.offset + x1.offset;
-      let tap = params.tap_step * vec2u(u32(jy), u32(jx));
-      var w = (tap.x * params.kernel_width + tap.y) * params.weight_tap;
-      for (var q = 0u; q < params.in_channels; q++) {
-        let a = load(at0, real0);
-        let w0 = weights_at(f0 + w);
-        s00 = add(s00, a, w0);
-        var b: vec4f;
-        if (POSITIONS > 4) {
-          b = load(at1, real1);
-          s10 = add(s10, b, w0);
-        }
-        if (VECTORS > 1) {
-          let w1 = weights_at(f1 + w);
-          s01 = add(s01, a, w1);
-          if (POSITIONS > 4) { s11 = add(s11, b, w1); }
-        }
-        if (VECTORS > 2) {
-          let w2 = weights_at(f2 + w);
-          s02 = add(s02, a, w2);
-          if (POSITIONS > 4) { s12 = add(s12, b, w2); }
-        }
-        if (VECTORS > 3) {
-          let w3 = weights_at(f3 + w);
-          s03 = add(s03, a, w3);
-          if (POSITIONS > 4) { s13 = add(s13, b, w3); }
-        }
-        at0 += params.input_stride.y;
-        at1 += params.input_stride.y;
-        w += params.weight_channel;
+  var s00: mat4x4f;
+  var s01: mat4x4f;
+  var s02: mat4x4f;
+  var s03: mat4x4f;
+  var s10: mat4x4f;
+  var s11: mat4x4f;
+  var s12: mat4x4f;
+  var s13: mat4x4f;
+  // One loop over the taps of both axes: each level of loops blends all sums with the lanes that still run.
+  let across = u32(max(column_hits.y - column_hits.x, 0));
+  let visits = across * u32(max(row_hits.y - row_hits.x, 0));
+  for (var visit = 0u; visit < visits; visit++) {
+    let j = vec2u(vec2i(row_hits.x, column_hits.x)) + place_of(visit, across);
+    let corner = low - vec2i(j) * step;
+    let x0 = reach(image, u0, corner);
+    var at0 = x0.at;
+    var x1: Reach;
+    if (POSITIONS > 4) { x1 = reach(image, u1, corner); }
+    var at1 = x1.at;
+    let tap = params.tap_step * j;
+    var w = (tap.x * params.kernel_width + tap.y) * params.weight_tap;
+    for (var q = 0u; q < params.in_channels; q++) {
+      let a = load(at0, x0.real);
+      let w0 = weights_at(f0 + w);
+      s00 = add(s00, a, w0);
+      var b: vec4f;
+      if (POSITIONS > 4) {
+        b = load(at1, x1.real);
+        s10 = add(s10, b, w0);
       }
+      if (VECTORS > 1) {
+        let w1 = weights_at(f1 + w);
+        s01 = add(s01, a, w1);
+        if (POSITIONS > 4) { s11 = add(s11, b, w1); }
+      }
+      if (VECTORS > 2) {
+        let w2 = weights_at(f2 + w);
+        s02 = add(s02, a, w2);
+        if (POSITIONS > 4) { s12 = add(s12, b, w2); }
+      }
+      if (VECTORS > 3) {
+        let w3 = weights_at(f3 + w);
+        s03 = add(s03, a, w3);
+        if (POSITIONS > 4) { s13 = add(s13, b, w3); }
+      }
+      at0 += params.input_stride.y;
+      at1 += params.input_stride.y;
+      w += params.weight_channel;
     }
   }
 
-  var sums = array<mat4x4f, 8>(s00, s01, s02, s03, s10, s11, s12, s13);
-  let columns_here = min(4 * VECTORS, all_columns - first_column);
+  var sums0 = array<mat4x4f, 4>(transpose(s00), transpose(s01), transpose(s02), transpose(s03));
+  var sums1 = array<mat4x4f, 4>(transpose(s10), transpose(s11), transpose(s12), transpose(s13));
   let image_out = params.output_base + n * params.output_stride.x + group * params.output_group;
-  for (var c = 0u; c < columns_here; c++) {
-    let at = column_of(first_column + c);
+  let bias_at = params.bias_base + group * params.bias_group;
+  var at = start;
+  for (var c = 0u; c < min(4 * VECTORS, all_columns - first_column); c++) {
     let r = vec2u(at.residue.x, params.stride.x + at.residue.y);
     // m = u - delay
     let delay = vec2u(vec2i(residues[r.x].first_input, residues[r.y].first_input) - low);
-    let most = vec2u(residues[r.x].positions, residues[r.y].positions);
-    let channel_out = image_out + at.channel * params.output_stride.y;
-    var u = p0;
-    for (var p = 0u; p < POSITIONS; p++) {
-      if (all((u >= delay) & (u - delay < most))) {
-        let o = ((u - delay) * params.stride + at.residue) * params.output_stride.zw;
-        finish(channel_out + o.x + o.y, sums[p / 4 * 4 + c / 4][p % 4][c % 4]);
-      }
-      u = advance(u, lanes, width);
-    }
+    let first_out = image_out + at.channel * params.output_stride.y;
+    var first = 0f;
+    if (BEGINS) { first = bias[bias_at + at.channel]; }
+    store_at(first_out, u0, delay, at.residue, sums0[c >> 2][c & 3], first);
+    if (POSITIONS > 4) { store_at(first_out, u1, delay, at.residue, sums1[c >> 2][c & 3], first); }
+    at = after(at);
   }
 }
