@@ -1,5 +1,5 @@
 // Gradients of GPU tensors, recorded into a caller's encoder.
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   convTranspose2dBackward,
   ConvTranspose2dGradients,
@@ -12,19 +12,10 @@ import {
   type HostTensor,
 } from '../../src/index.ts';
 import { convTranspose2dReference } from '../../src/reference.ts';
-import { Count } from '../support/count.ts';
-import { testDevice } from '../support/gpu.ts';
+import { count, device } from '../support/counted-device.ts';
 import { inScopes } from '../support/scopes.ts';
 import { integerTensor, lengthOf, tensorOf, type Shape } from '../support/tensors.ts';
 import { gradientMismatch } from '../support/tolerance.ts';
-
-let device: GPUDevice;
-let count: Count;
-let made = 0;
-beforeEach(async () => {
-  device = await testDevice({ label: `gradients device ${made++}` });
-  count = new Count(device);
-});
 
 interface Call {
   readonly input: HostTensor;

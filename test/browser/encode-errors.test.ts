@@ -1,22 +1,12 @@
 // What encode makes of its own, and what turns out invalid: the caller's scopes are told, and later calls make it anew.
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ConvTranspose2d, ConvTranspose2dGradients, download, upload, type GpuTensor } from '../../src/index.ts';
 import { convTranspose2dBackwardReference } from '../../src/reference.ts';
-import { Count } from '../support/count.ts';
+import { count, device } from '../support/counted-device.ts';
 import { notCompiling, outOfMemory, sooner } from '../support/failing.ts';
-import { testDevice } from '../support/gpu.ts';
 import { inScopes } from '../support/scopes.ts';
 import { integerTensor, valuesOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
-
-let device: GPUDevice;
-let count: Count;
-let made = 0;
-beforeEach(async () => {
-  // No pipeline is compiled yet.
-  device = await testDevice({ label: `failing device ${made++}` });
-  count = new Count(device);
-});
 
 const submit = (record: (encoder: GPUCommandEncoder) => void): Promise<void> =>
   inScopes(device, () => {

@@ -1,19 +1,11 @@
 // How calls end early: a layer destroyed, memory given away, a buffer that is invalid, a device that is lost.
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ConvTranspose2d, download, upload } from '../../src/index.ts';
-import { Count } from '../support/count.ts';
+import { count, device } from '../support/counted-device.ts';
 import { testDevice } from '../support/gpu.ts';
 import { bias, errorOf, input, layerOn, options, weight, wrong } from '../support/small-layer.ts';
 import { integerTensor } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
-
-let device: GPUDevice;
-let count: Count;
-let made = 0;
-beforeEach(async () => {
-  device = await testDevice({ label: `counting device ${made++}` });
-  count = new Count(device);
-});
 
 describe('endings', () => {
   test('calls under way reject with DESTROYED when their layer goes, and leave nothing', async () => {
@@ -98,7 +90,7 @@ describe('endings', () => {
   });
 
   test('a lost device rejects every call with DEVICE_LOST', async () => {
-    const doomed = await testDevice({ label: `doomed device ${made++}` });
+    const doomed = await testDevice({ label: 'doomed device' });
     const layer = layerOn(doomed);
     const pending = [layer.forward(input), layer.prepare([1, 2, 5, 5]), layer.forward(integerTensor([2, 9, 9], 1))];
     const errors = pending.map(errorOf);

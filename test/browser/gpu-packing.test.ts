@@ -1,5 +1,5 @@
 // Parameters: packed on the GPU as on the host, and read back.
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   ConvTranspose2d,
   download,
@@ -11,20 +11,11 @@ import {
 import { resolveOptions, weightShape } from '../../src/options.ts';
 import { packedElements, packWeight } from '../../src/packing.ts';
 import { bytesOf, toFloat32Array } from '../../src/tensors.ts';
-import { Count } from '../support/count.ts';
-import { testDevice } from '../support/gpu.ts';
+import { count, device } from '../support/counted-device.ts';
 import { inScopes } from '../support/scopes.ts';
 import { bias, input, options, weight, wrong } from '../support/small-layer.ts';
 import { integerTensor, valuesOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
-
-let device: GPUDevice;
-let count: Count;
-let made = 0;
-beforeEach(async () => {
-  device = await testDevice({ label: `counting device ${made++}` });
-  count = new Count(device);
-});
 
 describe('packing on the GPU', () => {
   const layouts = ['IOHW', 'HWOI', 'OHWI'] as const;

@@ -1,10 +1,9 @@
 // Several layers in the caller's encoder: the DCGAN generator of the examples, on a device that counts.
-import { beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { DcganGenerator, foldBatchNorm, generate } from '../../examples/dcgan-generator.ts';
 import { download, upload, type ConvTranspose2dOptions, type HostTensor } from '../../src/index.ts';
 import { convTranspose2dReference } from '../../src/reference.ts';
-import { Count } from '../support/count.ts';
-import { testDevice } from '../support/gpu.ts';
+import { count, device } from '../support/counted-device.ts';
 import { inScopes } from '../support/scopes.ts';
 import { floatTensor, integerTensor, lengthOf, tensorOf, valuesOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
@@ -40,15 +39,6 @@ function beforeLast(latent: HostTensor): HostTensor {
 }
 const wrong = (image: HostTensor, latent: HostTensor): string | undefined =>
   mismatch(image, { input: beforeLast(latent), ...states[4]!, options: optionsOf(4) }, { lane: 'float' });
-
-let device: GPUDevice;
-let count: Count;
-let made = 0;
-beforeEach(async () => {
-  // The caller's device, with the limits that every WebGPU device has.
-  device = await testDevice({ label: `the caller's ${made++}` });
-  count = new Count(device);
-});
 
 async function generator(): Promise<DcganGenerator> {
   const made = new DcganGenerator(device, { features, batch });

@@ -1,19 +1,10 @@
 // What a layer makes on a GPU, keeps and lets go of, on a device that counts.
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ConvTranspose2d, convTranspose2d, download, upload, type HostTensor } from '../../src/index.ts';
-import { Count } from '../support/count.ts';
-import { testDevice } from '../support/gpu.ts';
+import { count, device } from '../support/counted-device.ts';
 import { inScopes } from '../support/scopes.ts';
 import { bias, errorOf, input, layerOn, options, weight, wrong } from '../support/small-layer.ts';
 import { integerTensor } from '../support/tensors.ts';
-
-let device: GPUDevice;
-let count: Count;
-let made = 0;
-beforeEach(async () => {
-  device = await testDevice({ label: `counting device ${made++}` });
-  count = new Count(device);
-});
 
 describe('GPU objects', () => {
   test('all have labels, and none of the buffers outlives its layer', async () => {

@@ -1,21 +1,12 @@
 // A layer's calls: many at once, in whatever memory, from host to host and recorded.
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ConvTranspose2d, download, upload, type GpuTensor, type HostTensor } from '../../src/index.ts';
 import { bytesOf } from '../../src/tensors.ts';
-import { Count } from '../support/count.ts';
-import { testDevice } from '../support/gpu.ts';
+import { count, device } from '../support/counted-device.ts';
 import { inScopes } from '../support/scopes.ts';
 import { bias, input, layerOn, options, weight, wrong } from '../support/small-layer.ts';
 import { integerTensor, lengthOf, valuesOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
-
-let device: GPUDevice;
-let count: Count;
-let made = 0;
-beforeEach(async () => {
-  device = await testDevice({ label: `counting device ${made++}` });
-  count = new Count(device);
-});
 
 describe('calls', () => {
   test('many at once, on one layer and on many, of several shapes, do not disturb each other', async () => {

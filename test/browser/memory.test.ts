@@ -1,5 +1,5 @@
 // What a layer holds on a GPU, what it lets go of when something fails, and how it says that there is no room.
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   convTranspose2d,
   ConvTranspose2d,
@@ -14,20 +14,12 @@ import { resolveOptions } from '../../src/options.ts';
 import { planLayer } from '../../src/plan.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { GpuLayer } from '../../src/webgpu/layer.ts';
-import { Count } from '../support/count.ts';
+import { count, device } from '../support/counted-device.ts';
 import { outOfMemory } from '../support/failing.ts';
 import { testDevice } from '../support/gpu.ts';
 import { inScopes } from '../support/scopes.ts';
 import { integerTensor, valuesOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
-
-let device: GPUDevice;
-let count: Count;
-let made = 0;
-beforeEach(async () => {
-  device = await testDevice({ label: `memory device ${made++}` });
-  count = new Count(device);
-});
 
 const options = { stride: 2, padding: 1 } as const;
 const state = { weight: integerTensor([2, 3, 3, 3], 2), bias: integerTensor([3], 3) };
