@@ -302,9 +302,9 @@ describe.each([
   ['fromOnnx', '/frameworks', 2_200],
   ['*', '/frameworks', 4_300],
   ['readSafetensors', '/weights', 3_350],
-  ['imageToTensor', '/image', 4_200],
-  ['tensorToCanvas', '/image', 4_000],
-  ['*', '/image', 5_100],
+  ['imageToTensor', '/image', 5_000],
+  ['tensorToCanvas', '/image', 4_750],
+  ['*', '/image', 5_900],
 ])('shaken: %s of webgpu-conv-transpose2d%s', (names, entry, most) => {
   test(`at most ${String(most)} bytes`, async () => {
     const what = names === '*' ? '*' : `{ ${names} }`;
