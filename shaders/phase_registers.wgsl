@@ -285,12 +285,14 @@ fn main(
   if (POSITIONS > 8) { m2 = four(m1.after, lanes, width); }
   if (POSITIONS > 12) { m3 = four(m2.after, lanes, width); }
 
-  // Whole rows of the block decide which taps are worth a visit.
+  // The block's rows, and its columns within a row, decide which taps are worth a visit.
   let step = vec2i(params.input_step);
   let end = min(begin + block, positions) - 1;
-  let rows = vec2i(vec2u(begin, end) / width) + low.x;
+  let corners = array(vec2i(place_of(begin, width)), vec2i(place_of(end, width)));
+  let rows = vec2i(corners[0].x, corners[1].x) + low.x;
+  let columns = select(vec2i(0, i32(width) - 1), vec2i(corners[0].y, corners[1].y), rows.x == rows.y) + low.y;
   let row_hits = hits(row.taps, rows, step.x, params.input_size.x);
-  let column_hits = hits(column.taps, vec2i(0, i32(width) - 1) + low.y, step.y, params.input_size.y);
+  let column_hits = hits(column.taps, columns, step.y, params.input_size.y);
 
   let plane = params.input_size.x * params.input_size.y;
   let quads = (params.in_channels + 3) / 4;

@@ -61,7 +61,10 @@ export interface RegisterTile {
 type AllPhasesTile = RegisterTile & { readonly positions: 1 | 4 | 8; readonly vectors: 1 | 2 | 3 | 4 };
 
 function tilesOf<P, V>(positions: readonly P[], vectors: readonly V[]): { positions: P; vectors: V; lanes: number }[] {
-  return positions.flatMap((p) => vectors.flatMap((v) => [4, 1].map((lanes) => ({ positions: p, vectors: v, lanes }))));
+  return positions.flatMap((p) =>
+    // Fewer taps find an input of a single position than of four.
+    vectors.flatMap((v) => (p === 1 ? [1] : [4, 1]).map((lanes) => ({ positions: p, vectors: v, lanes }))),
+  );
 }
 const PHASE_TILES: readonly RegisterTile[] = /* @__PURE__ */ tilesOf(
   [16, 12, 8, 4, 1] as const,
