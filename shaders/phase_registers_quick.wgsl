@@ -111,6 +111,12 @@ fn split(index: ptr<function, u32>, count: u32) -> u32 {
   return whole - *index * count;
 }
 
+// The taps [x, y) that find a real input from some i₀ + m in [first.x, first.y]: 0 ≤ i₀ + m − j·step < size.
+fn hits(taps: u32, first: vec2i, step: i32, size: u32) -> vec2i {
+  let begin = select(0, (first.x - i32(size)) / step + 1, first.x >= i32(size));
+  return vec2i(begin, select(0, min(i32(taps), first.y / step + 1), first.y >= 0));
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -134,8 +140,12 @@ fn main(
     return;
   }
 
-  let columns = first + vec4u(0, 1, 2, 3) + u32(column.first_input);
-  let visits = row.taps * column.taps;
+  let low = vec2i(vec2u(m, first)) + vec2i(row.first_input, column.first_input);
+  let step = vec2i(params.input_step);
+  let row_hits = hits(row.taps, vec2i(low.x), step.x, params.input_size.x);
+  let column_hits = hits(column.taps, low.y + vec2i(0, 3), step.y, params.input_size.y);
+  let visits = u32(max(row_hits.y - row_hits.x, 0) * max(column_hits.y - column_hits.x, 0));
+
   let plane = params.input_size.x * params.input_size.y;
   let quads = (params.in_channels + 3) / 4;
   let image = (n * params.groups + group) * quads * plane;
@@ -152,27 +162,19 @@ fn main(
   var sums0: mat4x4f;
   var sums1: mat4x4f;
   // One loop over taps and channels: each level of loops blends all sums with the lanes that still run.
-  var visit = 0u;
+  var j = vec2i(row_hits.x, column_hits.x);
   var q = params.in_channels;
   var at: vec4f;
   var w: f32;
-  while (visit < visits || q < params.in_channels) {
+  for (var round = visits * quads; round > 0; round--) {
     if (q >= params.in_channels) {
-      // To the next tap that finds a real input.
-      loop {
-        var jy = visit;
-        let jx = split(&jy, column.taps);
-        let row_in = m + u32(row.first_input) - jy * params.input_step.x;
-        let columns_in = columns - jx * params.input_step.y;
-        let real = vec4<bool>(row_in < params.input_size.x) & (columns_in < vec4u(params.input_size.y));
-        at = vec4f(select(vec4u(missing), image + row_in * params.input_size.y + columns_in, real)) / 4096;
-        let tap = (row.first_tap + params.tap_step.x * jy) * params.kernel_width + column.first_tap + params.tap_step.y * jx;
-        w = f32(first_weight + tap * (params.weight_tap / 4)) / 4096;
-        visit++;
-        if (any(real) || visit == visits) {
-          break;
-        }
-      }
+      let corner = vec2u(low - j * step);
+      let columns = corner.y + vec4u(0, 1, 2, 3);
+      let real = columns < vec4u(params.input_size.y);
+      at = vec4f(select(vec4u(missing), image + corner.x * params.input_size.y + columns, real)) / 4096;
+      let k = vec2u(row.first_tap, column.first_tap) + params.tap_step * vec2u(j);
+      w = f32(first_weight + (k.x * params.kernel_width + k.y) * (params.weight_tap / 4)) / 4096;
+      j = select(j + vec2i(0, 1), vec2i(j.x + 1, column_hits.x), j.y + 1 == column_hits.y);
       q = 0;
     }
     let a = inputs(at, input_line);

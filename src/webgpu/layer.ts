@@ -16,8 +16,8 @@ import { inCallersScopes, inScopes, lossOf, makeBuffer, watch, type Made } from 
 interface Held {
   readonly from: Required<GpuTensor>;
   readonly to: Required<GpuTensor>;
-  /** Of the input, for the page to write. */
-  readonly texels: Float32Array<ArrayBuffer> | undefined;
+  /** Of the input, if the page has written them. */
+  readonly texels: GPUTexture | undefined;
 }
 
 export class GpuLayer {
@@ -201,6 +201,7 @@ export class GpuLayer {
     } finally {
       held?.from.buffer.destroy();
       held?.to.buffer.destroy();
+      held?.texels?.destroy();
       staging?.destroy();
     }
   }
@@ -218,7 +219,7 @@ export class GpuLayer {
       to: { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 },
       texels: quick ? this.#prepared.texelsOf(layerPlan, input) : undefined,
     };
-    this.#prepared.layFor(layerPlan, held.from, held.to, quick);
+    this.#prepared.layFor(layerPlan, held.from, held.to, quick, held.texels);
     return held;
   }
 

@@ -70,8 +70,14 @@ export class PreparedPlans {
   }
 
   /** Makes what a call will name, while pipelines may still be compiled. */
-  layFor(layerPlan: LayerPlan, input: Required<GpuTensor>, output: Required<GpuTensor>, quick: boolean): void {
-    this.#bindGroups(this.#lay(layerPlan, quick), input, output);
+  layFor(
+    layerPlan: LayerPlan,
+    input: Required<GpuTensor>,
+    output: Required<GpuTensor>,
+    quick: boolean,
+    texels?: GPUTexture,
+  ): void {
+    this.#bindGroups(this.#lay(layerPlan, quick), input, output, texels);
   }
 
   /** What a plan has, pipelines aside. */
@@ -105,31 +111,34 @@ export class PreparedPlans {
     ));
   }
 
-  /** The texels of an input, for the page to write in a call that may come before what writes them is compiled. */
-  texelsOf(layerPlan: LayerPlan, input: HostTensor): Float32Array<ArrayBuffer> | undefined {
+  /** The input's texels, written by the page: for a call that may come before what writes them is compiled. They are its own. */
+  texelsOf(layerPlan: LayerPlan, input: HostTensor): GPUTexture | undefined {
     const problem = this.has(layerPlan, false) ? undefined : writtenByPage(layerPlan);
-    return problem && packInput(problem, layerPlan.texels, toFloat32Array(input));
+    if (problem === undefined) return undefined;
+    const texels = makeTexels(this.#device, 'conv-transpose2d input texels', layerPlan.texels);
+    writeTexels(this.#device, texels, packInput(problem, layerPlan.texels, toFloat32Array(input)));
+    return texels;
   }
 
-  /** Records a call by what is made, or makes it; with `texels`, by what compiles sooner, and the page writes those at once. */
+  /** Records a call by what is made, or makes it; with `quick`, by what compiles sooner; `texels` as `texelsOf` gives them. */
   encode(
     encoder: GPUCommandEncoder,
     layerPlan: LayerPlan,
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
     quick: boolean,
-    texels?: Float32Array<ArrayBuffer>,
+    texels?: GPUTexture,
   ): void {
     const prepared = this.#plans.get(layerPlan) ?? this.#lay(layerPlan, quick);
     const { steps } = prepared;
     if (steps.length === 0) return;
     if (prepared.runs !== steps) {
       this.#improve(prepared);
-      this.#write(prepared, texels);
+      if (texels === undefined) this.#writeByPass(prepared);
     }
     const { runs } = prepared;
     const pipelines = this.#withPipelines(prepared);
-    const groups = this.#bindGroups(prepared, input, output);
+    const groups = this.#bindGroups(prepared, input, output, texels);
     const pass = encoder.beginComputePass(PASS);
     for (let i = 0; i < runs.length; i++) {
       const run = runs[i]!;
@@ -142,17 +151,11 @@ export class PreparedPlans {
     pass.end();
   }
 
-  /** Does what is the page's to do; without the texels, a pass does it from now on. */
-  #write(prepared: Prepared, texels: Float32Array<ArrayBuffer> | undefined): void {
-    const at = prepared.runs.indexOf('page');
-    if (at < 0) return;
-    const texture = this.#scratch.get('inputTexels');
-    if (texels !== undefined && texture !== undefined && 'width' in texture) {
-      writeTexels(this.#device, texture, texels);
-      return;
-    }
-    const step = prepared.steps[at]!;
-    prepared.runs = prepared.runs.map((run) => (run === 'page' ? step : run));
+  /** From now on a pass does what was the page's to do. */
+  #writeByPass(prepared: Prepared): void {
+    const { runs, steps } = prepared;
+    if (!runs.includes('page')) return;
+    prepared.runs = runs.map((run, i) => (run === 'page' ? steps[i]! : run));
     prepared.pipelines = undefined;
   }
 
@@ -233,7 +236,12 @@ export class PreparedPlans {
   }
 
   /** The bind groups of a pair of tensors: made when they first meet, kept while their buffers live. */
-  #bindGroups(prepared: Prepared, input: Required<GpuTensor>, output: Required<GpuTensor>): readonly GPUBindGroup[] {
+  #bindGroups(
+    prepared: Prepared,
+    input: Required<GpuTensor>,
+    output: Required<GpuTensor>,
+    texels?: GPUTexture,
+  ): readonly GPUBindGroup[] {
     let byOutput = prepared.groups.get(input.buffer);
     if (byOutput === undefined) prepared.groups.set(input.buffer, (byOutput = new WeakMap()));
     let byOffsets = byOutput.get(output.buffer);
@@ -250,6 +258,7 @@ export class PreparedPlans {
         ['input', input.buffer],
         ['output', output.buffer],
       ]);
+      if (texels !== undefined) named.set('inputTexels', texels);
       const offsets = { input: input.offset, output: output.offset };
       groups = prepared.steps.map((step) =>
         bindGroup(this.#device, step.request.shader, resourcesOf(step, named, offsets)),
