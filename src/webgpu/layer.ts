@@ -31,7 +31,7 @@ export class GpuLayer {
   #host: StateDict | undefined;
   /** The same, while they are not on the device yet. */
   #unpacked: StateDict | undefined;
-  /** The packing of GPU tensors, if those were loaded last: calls reject as it does. */
+  /** The packing of the parameters that were loaded last: calls that read them reject as it does. */
   #packing: Promise<void> | undefined;
   /** Why there are no parameters. */
   #refused: Error | undefined;
@@ -84,11 +84,31 @@ export class GpuLayer {
     packing.catch(refuse);
   }
 
+  /** Uploads and packs host parameters that are not there yet, in scopes of their own: other calls read them, too. */
   #packHost(): void {
-    if (this.#unpacked === undefined) return;
+    const state = this.#takeUnpacked();
+    if (state === undefined) return;
+    const packing = inScopes(
+      this.device,
+      () => {
+        this.#parameters.packHost(state);
+      },
+      (made) => {
+        // The next call tries again, and need not wait until it is known why.
+        if (this.#host === state) this.#packing = undefined;
+        this.#forget(made);
+      },
+    );
+    this.#packing = packing;
+    packing.catch(() => {
+      if (this.#packing === packing) this.#packing = undefined;
+    });
+  }
+
+  #takeUnpacked(): StateDict | undefined {
     const state = this.#unpacked;
     this.#unpacked = undefined;
-    this.#parameters.packHost(state);
+    return state;
   }
 
   /** The parameters as the layer's own tensors: packing undone on the host. */
@@ -112,7 +132,6 @@ export class GpuLayer {
   async prepare(layerPlan: LayerPlan): Promise<void> {
     if (await this.#compile(layerPlan, false)) return;
     await this.#attempt(layerPlan, () => {
-      this.#packHost();
       this.#prepared.make(layerPlan, false);
     });
   }
@@ -130,7 +149,6 @@ export class GpuLayer {
     this.device.queue.submit([]);
     const packing = this.#parameters.compile().then(() =>
       this.#attempt(layerPlan, () => {
-        this.#packHost();
         meanwhile?.();
       }),
     );
@@ -155,7 +173,8 @@ export class GpuLayer {
       return;
     }
     this.#inCallersScopes(layerPlan, () => {
-      this.#packHost();
+      const state = this.#takeUnpacked();
+      if (state !== undefined) this.#parameters.packHost(state);
       this.#prepared.encode(encoder, layerPlan, input, output, false);
     });
   }
@@ -184,17 +203,14 @@ export class GpuLayer {
       await this.#compile(layerPlan, quick, size === 0 ? undefined : hold);
       signal?.throwIfAborted();
       if (size === 0) return output ?? hostTensorLike(input, outputShape, new ArrayBuffer(0));
-      const { reading, packing } = await this.#attempt(layerPlan, () => {
-        this.#packHost();
+      const reading = await this.#attempt(layerPlan, () => {
         const { from, to, texels } = hold();
         const encoder = device.createCommandEncoder({ label: 'conv-transpose2d forward' });
         this.#prepared.encode(encoder, layerPlan, from, to, quick, texels);
         staging = stage(device, encoder, to.buffer, 0, size);
-        return { reading: submitReading(device, encoder, [staging]), packing: this.#packing };
+        return submitReading(device, encoder, [staging]);
       });
       const [bytes] = await read(device, reading, signal);
-      // Parameters may have been loaded since the call was prepared.
-      await packing;
       if (output === undefined) return hostTensorLike(input, outputShape, bytes!);
       bytesOf(output.data).set(new Uint8Array(bytes!, 0, output.data.byteLength));
       return output;
@@ -230,12 +246,25 @@ export class GpuLayer {
     this.#parameters.destroy();
   }
 
-  /** Runs a segment; what it prepared or packed does not outlive its failure, so that the next call starts anew. */
+  /**
+   * Runs a segment on the packed parameters, and rejects if those are not there. What it prepared does not outlive its
+   * failure, so that the next call starts anew.
+   */
   async #attempt<T>(layerPlan: LayerPlan, segment: () => T): Promise<T> {
     this.#check();
-    return this.#withRoom(segment, () => {
-      this.release(layerPlan);
-    });
+    let packing: Promise<void> | undefined;
+    const result = await this.#withRoom(
+      () => {
+        this.#packHost();
+        packing = this.#packing;
+        return segment();
+      },
+      () => {
+        this.release(layerPlan);
+      },
+    );
+    await packing;
+    return result;
   }
 
   /** Runs a segment that needs room for the parameters. */

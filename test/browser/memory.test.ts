@@ -115,6 +115,24 @@ test.each(['packed weight', 'packed bias', 'pack params'])(
   },
 );
 
+test('host weights that find no room on their way: every call that would read them rejects, and the next is right', async () => {
+  const { spec } = resolveOptions(2, 3, 3, options);
+  // Packed by a pass, as on hardware.
+  const capabilities = { ...capabilitiesOf(device, 'a test'), software: false };
+  const layer = new GpuLayer(device, spec, capabilities);
+  const layerPlan = planLayer(spec, input.shape, undefined, capabilities);
+  layer.loadHost({ weight: integerTensor([2, 3, 3, 3], 9), bias: state.bias });
+  await layer.prepare(layerPlan);
+  const stop = outOfMemory(device, ({ label }) => label === 'conv-transpose2d parameters');
+  layer.loadHost(state);
+  const calls = [1, 2, 3].map(() => layer.forward(layerPlan, input, undefined, undefined));
+  for (const error of await Promise.all(calls.map(errorOf))) expect(error).toMatchObject({ code: 'OUT_OF_MEMORY' });
+  stop();
+  expect(wrong(await layer.forward(layerPlan, input, undefined, undefined))).toBeUndefined();
+  layer.destroy();
+  expect([...count.live.values()]).toEqual([]);
+});
+
 test('a kernel does not compile, sooner than what packs the weights does: nothing is left', async () => {
   const { spec } = resolveOptions(2, 3, 3, options);
   const capabilities = { ...capabilitiesOf(device, 'a test'), software: false };
