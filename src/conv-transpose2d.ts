@@ -14,7 +14,7 @@ import {
   type Spec,
 } from './options.ts';
 import { KEPT_PLANS, type LayerPlan, planLayer } from './plan.ts';
-import { allocate, bytesOf, checkHostTensor, dtypeOf, hostTensorLike, isGpu, keeping, tensorOf } from './tensors.ts';
+import { allocate, bytesOf, checkHostTensor, dtypeOf, hostTensorLike, isGpu, keeping, sameShape, tensorOf } from './tensors.ts';
 import type {
   Call,
   ConvTranspose2dOptions,
@@ -421,9 +421,6 @@ export class ConvTranspose2d {
     this.#state = undefined;
   }
 }
-
-const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((extent, i) => extent === b[i]);
 
 const isLost = ({ device }: Backend): boolean => device !== 'cpu' && lossOf(device) !== undefined;
 

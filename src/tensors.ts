@@ -63,17 +63,27 @@ export function checkSaid(
   { shape, dtype }: { shape?: unknown; dtype?: unknown },
   asked: readonly number[] | undefined,
 ): number[] {
-  if (!Array.isArray(shape) || !shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
-    throw invalid(`${name} shape`, shape, 'it must be an array of integers of at least 0');
-  }
-  const given = shape as number[];
-  if (asked !== undefined && (given.length !== asked.length || given.some((extent, i) => extent !== asked[i]))) {
-    throw invalid(`${name} shape`, given, `it must be ${shown(asked)}`);
+  if (!isShape(shape)) throw invalid(`${name} shape`, shape, 'it must be an array of integers of at least 0');
+  if (asked !== undefined && !sameShape(shape, asked)) {
+    throw invalid(`${name} shape`, shape, `it must be ${shown(asked)}`);
   }
   if (dtype !== undefined && dtype !== 'float32' && dtype !== 'float16') {
     throw invalid(`${name} dtype`, dtype, "it must be 'float32', 'float16' or left out");
   }
-  return given;
+  return shape;
+}
+
+// Loops, since `encode` asks in every call.
+function isShape(shape: unknown): shape is number[] {
+  if (!Array.isArray(shape)) return false;
+  for (const extent of shape as unknown[]) if (!Number.isSafeInteger(extent) || (extent as number) < 0) return false;
+  return true;
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** Refuses a tensor that is not of the dtype asked for. */

@@ -17,14 +17,23 @@ interface Prepared {
   readonly steps: readonly Step[];
   /** How each step runs: as it says, or quick while that is not compiled yet. */
   runs: readonly (Run | 'page')[];
-  /** None before they are asked for, and none for what the page does. */
-  pipelines: readonly (GPUComputePipeline | undefined)[] | undefined;
+  /** Of the runs that are the GPU's; none before it is asked for. */
+  dispatches: readonly Dispatch[] | undefined;
   /** Whether a call ran quick steps, and after that the compiling of the others. */
   ran: boolean;
   improving: Promise<void> | undefined;
   readonly tables: GPUBuffer;
   /** Of input and output; for a pair of buffers, by offsets. */
   groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string | number, readonly GPUBindGroup[]>>>;
+}
+
+/** What `encode` records for a step: always of one form, which makes it cheap. */
+interface Dispatch {
+  readonly step: number;
+  readonly pipeline: GPUComputePipeline;
+  readonly x: number;
+  readonly y: number;
+  readonly z: number;
 }
 
 const PASS: GPUComputePassDescriptor = { label: 'conv-transpose2d' };
@@ -50,7 +59,7 @@ export class PreparedPlans {
   /** Whether all is made; with `quick`, what compiles sooner will do. */
   has(layerPlan: LayerPlan, quick: boolean): boolean {
     const ready = this.#plans.get(layerPlan);
-    return ready?.pipelines !== undefined && (quick || ready.runs === ready.steps);
+    return ready?.dispatches !== undefined && (quick || ready.runs === ready.steps);
   }
 
   layOut(layerPlan: LayerPlan): Steps {
@@ -66,7 +75,7 @@ export class PreparedPlans {
 
   /** Makes what a plan lacks, compiled now if it must be. */
   make(layerPlan: LayerPlan, quick: boolean): void {
-    this.#withPipelines(this.#lay(layerPlan, quick));
+    this.#dispatchesOf(this.#lay(layerPlan, quick));
   }
 
   /** Makes what a call will name, while pipelines may still be compiled. */
@@ -86,13 +95,13 @@ export class PreparedPlans {
     if (ready !== undefined) {
       if (!quick && ready.runs !== ready.steps) {
         ready.runs = ready.steps;
-        ready.pipelines = undefined;
+        ready.dispatches = undefined;
       }
       return ready;
     }
     const { steps, tables, scratch } = this.layOut(layerPlan);
     const prepared: Prepared = {
-      ...{ steps, runs: this.#runs(steps, quick), pipelines: undefined, ran: false, improving: undefined },
+      ...{ steps, runs: this.#runs(steps, quick), dispatches: undefined, ran: false, improving: undefined },
       tables: tableFrom(this.#device, 'conv-transpose2d tables', tables),
       groups: new WeakMap(),
     };
@@ -105,9 +114,9 @@ export class PreparedPlans {
     return prepared;
   }
 
-  #withPipelines(prepared: Prepared): readonly (GPUComputePipeline | undefined)[] {
-    return (prepared.pipelines ??= prepared.runs.map((run) =>
-      run === 'page' ? undefined : pipelineNow(this.#device, run.request),
+  #dispatchesOf(prepared: Prepared): readonly Dispatch[] {
+    return (prepared.dispatches ??= prepared.runs.flatMap((run, step) =>
+      run === 'page' ? [] : [dispatch(step, pipelineNow(this.#device, run.request), run)],
     ));
   }
 
@@ -136,16 +145,12 @@ export class PreparedPlans {
       this.#improve(prepared);
       if (texels === undefined) this.#writeByPass(prepared);
     }
-    const { runs } = prepared;
-    const pipelines = this.#withPipelines(prepared);
+    const dispatches = this.#dispatchesOf(prepared);
     const groups = this.#bindGroups(prepared, input, output, texels);
     const pass = encoder.beginComputePass(PASS);
-    for (let i = 0; i < runs.length; i++) {
-      const run = runs[i]!;
-      if (run === 'page') continue;
-      const [x, y, z] = run.workgroups;
-      pass.setPipeline(pipelines[i]!);
-      pass.setBindGroup(0, groups[i]);
+    for (const { step, pipeline, x, y, z } of dispatches) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, groups[step]);
       pass.dispatchWorkgroups(x, y, z);
     }
     pass.end();
@@ -156,7 +161,7 @@ export class PreparedPlans {
     const { runs, steps } = prepared;
     if (!runs.includes('page')) return;
     prepared.runs = runs.map((run, i) => (run === 'page' ? steps[i]! : run));
-    prepared.pipelines = undefined;
+    prepared.dispatches = undefined;
   }
 
   /** How steps run: with `quick`, by what compiles sooner where the rest is not compiled yet. */
@@ -172,7 +177,7 @@ export class PreparedPlans {
     if (prepared.ran) {
       prepared.improving ??= Promise.all(prepared.steps.map(({ request }) => pipelineSoon(this.#device, request))).then(
         (pipelines) => {
-          prepared.pipelines = pipelines;
+          prepared.dispatches = prepared.steps.map((run, step) => dispatch(step, pipelines[step]!, run));
           prepared.runs = prepared.steps;
         },
         () => undefined,
@@ -270,3 +275,7 @@ export class PreparedPlans {
 }
 
 const bytesIn = (made: Made): number => ('size' in made ? made.size : textureBytes(made.width * made.height));
+
+function dispatch(step: number, pipeline: GPUComputePipeline, { workgroups: [x, y, z] }: Run): Dispatch {
+  return { step, pipeline, x, y, z };
+}

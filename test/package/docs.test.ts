@@ -9,7 +9,12 @@ let app: Application;
 let project: ProjectReflection | undefined;
 
 beforeAll(async () => {
-  app = await Application.bootstrapWithPlugins({ options: `${root}typedoc.json`, logLevel: 'Error' });
+  app = await Application.bootstrapWithPlugins({
+    options: `${root}typedoc.json`,
+    logLevel: 'Error',
+    // Links to the sources are warned of where the repository has no remote.
+    disableSources: true,
+  });
   project = await app.convert();
 });
 
