@@ -14,7 +14,17 @@ import {
   type Spec,
 } from './options.ts';
 import { KEPT_PLANS, type LayerPlan, planLayer } from './plan.ts';
-import { allocate, bytesOf, checkHostTensor, dtypeOf, hostTensorLike, isGpu, keeping, sameShape, tensorOf } from './tensors.ts';
+import {
+  allocate,
+  bytesOf,
+  checkHostTensor,
+  dtypeOf,
+  hostTensorLike,
+  isGpu,
+  keeping,
+  sameShape,
+  tensorOf,
+} from './tensors.ts';
 import type {
   Call,
   ConvTranspose2dOptions,
