@@ -129,6 +129,24 @@ test('steppers change the layer, per axis if asked', async () => {
   await expectShown({ ...DEFAULT_PATTERN, stride: [3, 2] }, 'ones');
 });
 
+/** By how many of 255 levels two pictures of one size differ, on average. */
+const difference = (one: string, other: string): Promise<number> =>
+  page.evaluate(
+    async (...urls) => {
+      const [a, b] = (await Promise.all(
+        urls.map(async (url) => {
+          const bitmap = await createImageBitmap(await (await fetch(url)).blob());
+          const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')!;
+          context.drawImage(bitmap, 0, 0);
+          return context.getImageData(0, 0, bitmap.width, bitmap.height).data;
+        }),
+      )) as [Uint8ClampedArray, Uint8ClampedArray];
+      return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]!), 0) / a.length;
+    },
+    one,
+    other,
+  );
+
 test('the landscape is drawn, and turns with the keyboard and by dragging', async () => {
   await open('&device=cpu');
   const drawn = (): Promise<string> => {
@@ -138,11 +156,11 @@ test('the landscape is drawn, and turns with the keyboard and by dragging', asyn
   await page.focus('.surface');
   await page.keyboard.press('ArrowLeft');
   await settled();
-  const turned = await drawn();
-  expect(turned).not.toBe(first);
+  expect(await difference(first, await drawn())).toBeGreaterThan(1);
   await page.keyboard.press('ArrowRight');
   await settled();
-  expect(await drawn()).toBe(first);
+  // A browser may go over to another way of drawing between two pictures, which rounds edges otherwise: 0.003 levels.
+  expect(await difference(first, await drawn())).toBeLessThan(0.1);
   const canvas = (await page.$('.surface canvas'))!;
   const { x, y, width, height } = (await canvas.boundingBox())!;
   await page.mouse.move(x + width / 2, y + height / 2);
@@ -150,7 +168,7 @@ test('the landscape is drawn, and turns with the keyboard and by dragging', asyn
   await page.mouse.move(x + width / 2 + 60, y + height / 2 + 20, { steps: 4 });
   await page.mouse.up();
   await settled();
-  expect(await drawn()).not.toBe(first);
+  expect(await difference(first, await drawn())).toBeGreaterThan(1);
 });
 
 test('nothing blocks the page', async () => {

@@ -180,7 +180,7 @@ test('a camera is enlarged live, a picture of it can be kept, and it is let go',
   await page.click('.camera');
   await live();
   await expectCloseToReference('bilinear', 2);
-  expect(await text('#difference-note')).toContain('values of a frame');
+  expect(await text('#difference-note')).toContain('values of the last frame');
   const [from, to] = (await text('#size')).split(' → ').map((part) => part.split(' × ').map(Number));
   expect(to).toEqual(from!.map((extent) => 2 * extent));
   await expectFits(page, 'upsample-live');
