@@ -76,7 +76,7 @@ export default defineConfig(
 
   imports(['src/**'], everywhereInTheSources),
   imports(
-    ['src/{options,geometry,plan,errors,types,tensors}.ts'],
+    ['src/{options,layouts,geometry,plan,errors,invalid,types,tensors,check-tensors}.ts'],
     [
       ...everywhereInTheSources,
       {
@@ -111,8 +111,8 @@ export default defineConfig(
     [
       ...everywhereInTheSources,
       {
-        regex: '^\\.\\./(?!errors\\.ts$)',
-        message: "Frameworks know the options' types and errors.ts, nothing else.",
+        regex: '^\\.\\./(?!(errors|invalid)\\.ts$)',
+        message: "Frameworks know the options' types, errors.ts and invalid.ts, nothing else.",
         allowTypeImports: true,
       },
     ],

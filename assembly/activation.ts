@@ -52,9 +52,9 @@ function tanh(x: v128): v128 {
   return v128.bitselect(x, result, f32x4.splat(-0.0));
 }
 
-/** eˣ = 2ⁿ·eʳ with |r| ≤ ½·ln 2; x is clamped to where that is a normal float32. */
+/** eˣ = 2ⁿ·eʳ with |r| ≤ ½·ln 2; below −87 the least of normal float32s, and Infinity where 2ⁿ is: from 88.4 on. */
 function exponential(x: v128): v128 {
-  x = f32x4.max(f32x4.min(x, f32x4.splat(88)), f32x4.splat(-87));
+  x = f32x4.max(f32x4.min(x, f32x4.splat(89)), f32x4.splat(-87));
   const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.4426950408889634)));
   // ln 2 in two parts, so that the first product is exact.
   let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));

@@ -1,6 +1,7 @@
 // What every file needs of four float32 lanes.
 
-/** a·b + c. One instruction and one rounding in the module built with relaxed SIMD, two of each otherwise. */
+/** a·b + c. One instruction and one rounding in the module built with relaxed SIMD, two of each otherwise, and never a call. */
+@inline
 export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
   return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c);
 }

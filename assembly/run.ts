@@ -3,148 +3,9 @@
 import { activate } from './activation';
 import { interleave } from './interleave';
 import { multiplyPoint, multiplyPositions } from './multiply';
-import { gatherRow, multiply1Row, multiply2Rows, multiply3Rows, multiply4Rows } from './multiply-rows';
+import { gather, multiplyBlock } from './multiply-rows';
+import { at, Axis, Band, biasOf, Block, Phase, Plan, POINT, ROWS, weightsOf } from './plan';
 import { fillStrip } from './strip';
-
-// The numbers are shared with the caller.
-const ROWS = 0;
-const POINT = 1;
-
-/**
- * The head of a thread's working memory, which src/cpu/wasm-words.ts writes in this order. What is `usize` is in bytes: addresses,
- * distances, and `At` for places from the start of that memory.
- */
-@unmanaged
-class Plan {
-  input: usize;
-  weights: usize;
-  output: usize;
-
-  // What one job leaves to the next: the tile whose strip is there, the group whose weights are, and that tile, by where it starts.
-  filled: i32;
-  gathered: i32;
-  batch: i32;
-  group: i32;
-  /** How many groups from there on. */
-  count: i32;
-  row: i32;
-  column: i32;
-
-  kernel: i32;
-  activation: i32;
-  negativeSlope: f32;
-  inChannels: i32;
-  outChannels: i32;
-  groups: i32;
-  groupsTogether: i32;
-  groupSets: i32;
-  parts: i32;
-  panels: i32;
-  /** Output channels of a panel. */
-  panel: i32;
-  /** Of all panels' biases, which lie before the weights, and of a panel's weights. */
-  biasBytes: usize;
-  panelBytes: usize;
-
-  outerAt: usize;
-  innerAt: usize;
-  inputBatch: usize;
-  inputGroup: usize;
-  inputChannel: usize;
-  outputBatch: usize;
-  outputGroup: usize;
-  outputChannel: usize;
-
-  stripAt: usize;
-  planeStride: usize;
-  stripRowStride: usize;
-  bands: i32;
-  bandRows: i32;
-  bandStep: i32;
-  columnBandsAt: usize;
-  columnBandsEnd: usize;
-
-  phasesAt: usize;
-  phasesEnd: usize;
-  /** Whether tiles select their taps. */
-  selects: i32;
-  /** By how much positions exceed a tile's columns, at most. */
-  spread: i32;
-
-  resultsAt: usize;
-  resultsBytes: usize;
-  channelStride: usize;
-  rowStride: usize;
-  phaseStride: usize;
-  groupStride: usize;
-  /** From one channel to the next for `interleave`: groups together have a channel each. */
-  storeStride: usize;
-  /** Of each phase, from the results. */
-  phaseResultsAt: usize;
-
-  gatheredAt: usize;
-  /** Gathered weights of a group. */
-  groupBytes: usize;
-  blocksAt: usize;
-  blocksEnd: usize;
-  rowsAt: usize;
-  rowsEnd: usize;
-  runs: i32;
-}
-
-@unmanaged
-class Axis {
-  input: i32;
-  output: i32;
-  stride: i32;
-  tile: i32;
-  tiles: i32;
-  /** The strip of a tile at t begins at input t + low. */
-  low: i32;
-  inputStep: usize;
-  outputStep: usize;
-  /** A pair for each residue: how many positions it has, and their shift against tiles. */
-  residuesAt: usize;
-}
-
-/** Columns of a strip that lie together in the input. */
-@unmanaged
-class Band {
-  offset: i32;
-  at: usize;
-  columns: i32;
-}
-
-@unmanaged
-class Phase {
-  /** The taps that a tile uses: pairs of input and weights. */
-  taps: i32;
-  tapsAt: usize;
-  /** All there are, where tiles select: pairs like those, each with the row and column that it reads for a tile at 0. */
-  allAt: usize;
-  allEnd: usize;
-}
-
-/** Rows that one kernel computes together. */
-@unmanaged
-class Block {
-  rows: i32;
-  /** From the group's gathered weights. */
-  weightsAt: usize;
-  phaseAt: usize;
-  positions: i32;
-  /** From the group's results. */
-  resultsAt: usize;
-}
-
-/** A row's place in the gathered weights, and what belongs there. */
-@unmanaged
-class Row {
-  at: usize;
-  step: usize;
-  channelAt: usize;
-  phaseAt: usize;
-}
 
 /** Runs jobs `first` to `end` − 1. Neighbours share a strip or weights, and are best run by the same thread. */
 export function run(plan: Plan, first: i32, end: i32): void {
@@ -160,19 +21,15 @@ export function run(plan: Plan, first: i32, end: i32): void {
       // In the order of the taps, which are each tile's own where tiles select.
       if (plan.group != plan.gathered || plan.selects) gather(plan);
       plan.gathered = plan.group;
-      multiplyRows(plan);
+      computeRows(plan);
     } else {
       const part: i64 = job % plan.parts;
       const panels: i64 = plan.panels;
       let panel = <i32>((panels * part) / plan.parts);
       const endPanel = <i32>((panels * (part + 1)) / plan.parts);
-      for (; panel < endPanel; panel++) multiplyPanel(plan, panel);
+      for (; panel < endPanel; panel++) computePanel(plan, panel);
     }
   }
-}
-
-function at(plan: Plan, offset: usize): usize {
-  return changetype<usize>(plan) + offset;
 }
 
 function enter(plan: Plan, index: i32): void {
@@ -218,6 +75,8 @@ function fill(plan: Plan): void {
         right,
       );
     }
+    if (b == 0) plan.inputs = target + plan.stripRowStride * top;
+    plan.inputsEnd = target + plan.stripRowStride * bottom;
     row += plan.bandStep;
     target += plan.stripRowStride * plan.bandRows;
   }
@@ -261,58 +120,25 @@ function skippedOf(plan: Plan, axis: Axis, residue: i32, start: i32): usize {
   return firstOf(plan, axis, residue, start) + shift - start;
 }
 
-function multiplyPanel(plan: Plan, panel: i32): void {
+/** Computes eight output channels of a tile, outer residue by outer residue: the phases of one are written together. */
+function computePanel(plan: Plan, panel: i32): void {
   const outer = changetype<Axis>(at(plan, plan.outerAt));
   const inner = changetype<Axis>(at(plan, plan.innerAt));
   const index = plan.group * plan.panels + panel;
-  const bias = biasOf(plan, index);
   const weights = weightsOf(plan, index);
+  const bias = biasOf(plan, index);
   const results = at(plan, plan.resultsAt);
   for (let r = 0; r < outer.stride; r++) {
     const rows = endOf(plan, outer, r, plan.row) - firstOf(plan, outer, r, plan.row);
     if (rows == 0) continue;
-    let phaseAt = at(plan, plan.phasesAt) + r * inner.stride * offsetof<Phase>();
+    let phaseAt = plan.phasesAt + r * inner.stride * offsetof<Phase>();
     const strip = at(plan, plan.stripAt) + skippedOf(plan, outer, r, plan.row) * plan.stripRowStride;
     let target = results;
     for (let s = 0; s < inner.stride; s++) {
-      const phase = changetype<Phase>(phaseAt);
-      const taps = at(plan, phase.tapsAt);
+      const phase = changetype<Phase>(at(plan, phaseAt));
       const columns = endOf(plan, inner, s, plan.column) - firstOf(plan, inner, s, plan.column);
-      const rowStride = plan.stripRowStride;
-      const planeStride = plan.planeStride;
-      const channels = plan.inChannels;
-      const stride = plan.channelStride;
-      if (plan.kernel == POINT) {
-        multiplyPoint(
-          strip,
-          rowStride,
-          planeStride,
-          channels,
-          weights,
-          bias,
-          taps,
-          phase.taps,
-          rows,
-          columns,
-          target,
-          stride,
-        );
-      } else {
-        multiplyPositions(
-          strip,
-          rowStride,
-          planeStride,
-          channels,
-          weights,
-          bias,
-          taps,
-          phase.taps,
-          rows,
-          columns,
-          target,
-          stride,
-        );
-      }
+      if (plan.kernel == POINT) multiplyPoint(plan, phase, weights, bias, strip, rows, columns, target);
+      else multiplyPositions(plan, phase, weights, bias, strip, rows, columns, target);
       target += plan.phaseStride;
       phaseAt += offsetof<Phase>();
     }
@@ -321,31 +147,7 @@ function multiplyPanel(plan: Plan, panel: i32): void {
   }
 }
 
-/** Each family's bias and weights, block by block as the row kernels read them, group by group. */
-function gather(plan: Plan): void {
-  let target = at(plan, plan.gatheredAt);
-  for (let g = 0; g < plan.count; g++) {
-    const bias = biasOf(plan, plan.group + g);
-    const weights = weightsOf(plan, plan.group + g);
-    for (let rowAt = plan.rowsAt; rowAt < plan.rowsEnd; rowAt += offsetof<Row>()) {
-      const row = changetype<Row>(at(plan, rowAt));
-      const phase = changetype<Phase>(at(plan, row.phaseAt));
-      gatherRow(
-        target + row.at,
-        row.step,
-        bias + row.channelAt,
-        weights + row.channelAt,
-        (<usize>plan.panel) << 2,
-        plan.inChannels,
-        at(plan, phase.tapsAt),
-        phase.taps,
-      );
-    }
-    target += plan.groupBytes;
-  }
-}
-
-function multiplyRows(plan: Plan): void {
+function computeRows(plan: Plan): void {
   let strip = at(plan, plan.stripAt);
   let weights = at(plan, plan.gatheredAt);
   let results = at(plan, plan.resultsAt);
@@ -367,33 +169,6 @@ function multiplyRows(plan: Plan): void {
     const skipped = skippedOf(plan, outer, r, plan.row) * plan.rowStride;
     write(plan, r, at(plan, plan.resultsAt) + skipped, 0, plan.count * plan.panel);
   }
-}
-
-function multiplyBlock(plan: Plan, block: Block, strip: usize, weights: usize, results: usize): void {
-  const phase = changetype<Phase>(at(plan, block.phaseAt));
-  const tapsAt = at(plan, phase.tapsAt);
-  const taps = phase.taps;
-  const positions = block.positions;
-  const planeStride = plan.planeStride;
-  const channels = plan.inChannels;
-  const channelStride = plan.channelStride;
-  if (block.rows == 1) {
-    multiply1Row(strip, planeStride, channels, weights, tapsAt, taps, positions, results, channelStride);
-  } else if (block.rows == 2) {
-    multiply2Rows(strip, planeStride, channels, weights, tapsAt, taps, positions, results, channelStride);
-  } else if (block.rows == 3) {
-    multiply3Rows(strip, planeStride, channels, weights, tapsAt, taps, positions, results, channelStride);
-  } else {
-    multiply4Rows(strip, planeStride, channels, weights, tapsAt, taps, positions, results, channelStride);
-  }
-}
-
-function biasOf(plan: Plan, index: i32): usize {
-  return plan.weights + ((<usize>index * plan.panel) << 2);
-}
-
-function weightsOf(plan: Plan, index: i32): usize {
-  return plan.weights + plan.biasBytes + <usize>index * plan.panelBytes;
 }
 
 function finish(plan: Plan): void {

@@ -8,25 +8,27 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { ensureLavapipe } from '../scripts/lavapipe.mjs';
 import { root, setUp } from '../scripts/setup.mjs';
+import { checkTarget, layersOf, optionsGiven, wholeNumber } from './arguments.mjs';
 import { buildDirectOnly, directOnly } from './direct-only.mjs';
 import { libraryConfig } from './page.mjs';
 import { digits, printRaces } from './report.mjs';
 
-const { values: options } = parseArgs({
-  options: {
-    layers: { type: 'string', default: join(root, 'bench', 'layers.json') },
-    only: { type: 'string', default: 'ours-webgpu,tfjs-webgpu,ours-cpu' },
-    json: { type: 'string' },
-    batch: { type: 'string', default: '1,64' },
-    direct: { type: 'boolean', default: false },
-    lavapipe: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '7' },
-    'max-run-ms': { type: 'string', default: '10000' },
-  },
+const options = optionsGiven({
+  layers: { type: 'string', default: join(root, 'bench', 'layers.json') },
+  only: { type: 'string', default: 'ours-webgpu,tfjs-webgpu,ours-cpu' },
+  json: { type: 'string' },
+  batch: { type: 'string', default: '1,64' },
+  direct: { type: 'boolean', default: false },
+  lavapipe: { type: 'boolean', default: false },
+  rounds: { type: 'string', default: '7' },
+  'max-run-ms': { type: 'string', default: '10000' },
 });
+const given = layersOf(options.layers);
+const batches = options.batch.split(',').map((times) => wholeNumber('--batch', times));
+const rounds = wholeNumber('--rounds', options.rounds);
+checkTarget('--json', options.json);
 
 await setUp();
 const outDir = join(root, '.cache', 'bench', 'dawn');
@@ -50,13 +52,11 @@ await build({
 });
 
 /** @type {import('./layer.ts').Layer[]} */
-const given = JSON.parse(readFileSync(resolve(options.layers), 'utf8'));
-/** @type {import('./layer.ts').Layer[]} */
-const layers = options.batch.split(',').flatMap((times) =>
+const layers = batches.flatMap((times) =>
   given.map(({ name, input: [batch, ...image], ...layer }) => ({
     ...layer,
-    name: times === '1' ? name : `${name}@${batch * Number(times)}`,
-    input: [batch * Number(times), ...image],
+    name: times === 1 ? name : `${name}@${batch * times}`,
+    input: [batch * times, ...image],
   })),
 );
 const contenders = options.only.split(',').map((name) => name.trim());
@@ -69,8 +69,8 @@ function run(environment) {
   const task = {
     layers,
     contenders,
-    rounds: Number(options.rounds),
-    maxRunMs: Number(options['max-run-ms']),
+    rounds,
+    maxRunMs: wholeNumber('--max-run-ms', options['max-run-ms']),
     file,
   };
   return spawnSync(process.execPath, [join(outDir, 'main.mjs'), JSON.stringify(task)], {

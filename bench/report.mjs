@@ -66,23 +66,36 @@ export function ratio(race, by, of) {
   return median(slow.map((time, round) => time / (fast[round] ?? NaN)));
 }
 
-/** Who is compared with whom: against the better of several, where there are several. */
+/**
+ * Who is compared with whom: against the better of several, where there are several; `above` so many million operations alone.
+ * @type {{ name: string, by: string, of: string[], above?: number }[]}
+ */
 export const comparisons = [
   { name: 'ours-webgpu / better WebGPU peer', by: 'ours-webgpu', of: ['ort-webgpu', 'tfjs-webgpu'] },
   { name: 'ours-webgpu / ours-direct', by: 'ours-webgpu', of: ['ours-direct'] },
   { name: 'ours-cpu / ort-wasm', by: 'ours-cpu', of: ['ort-wasm'] },
   { name: 'ours-cpu-output / ort-wasm', by: 'ours-cpu-output', of: ['ort-wasm'] },
+  { name: 'ours-cpu-simd / ort-wasm', by: 'ours-cpu-simd', of: ['ort-wasm'] },
   { name: 'ours-cpu-threads / ours-cpu', by: 'ours-cpu-threads', of: ['ours-cpu'] },
+  { name: '… above 50 MFLOP', by: 'ours-cpu-threads', of: ['ours-cpu'], above: 50 },
+  { name: 'ours-cpu-apart / ours-cpu above 50 MFLOP', by: 'ours-cpu-apart', of: ['ours-cpu'], above: 50 },
   { name: 'ours-cpu-threads / ort-wasm', by: 'ours-cpu-threads', of: ['ort-wasm'] },
 ];
+
+/**
+ * Useful operations of a race's layer, in millions.
+ * @param {Race} race
+ */
+const megaflops = ({ rows }) => Math.max(0, ...rows.map(({ gflops, medianMs }) => (gflops ?? 0) * (medianMs ?? 0)));
 
 /**
  * @param {Race[]} races
  * @returns the ratios of each comparison, layer by layer, with their geometric mean and the least
  */
 export function summarize(races) {
-  return comparisons.flatMap(({ name, by, of }) => {
+  return comparisons.flatMap(({ name, by, of, above = 0 }) => {
     const layers = races.flatMap((race) => {
+      if (megaflops(race) < above) return [];
       const ratios = of.map((peer) => ratio(race, by, peer)).filter((value) => value !== undefined);
       return ratios.length === 0 ? [] : [{ layer: race.rows[0]?.layer ?? '', ratio: Math.min(...ratios) }];
     });

@@ -6,11 +6,11 @@
  * machine's GPU instead of the software adapter; `--rows-only` leaves sizes, first results and the cost of `encode` out;
  * `--gradients` measures the gradients instead, against TensorFlow.js's.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { root, setUp } from '../scripts/setup.mjs';
+import { checkTarget, layersOf, optionsGiven, wholeNumber } from './arguments.mjs';
 import { measureFirstResults } from './first-result.mjs';
 import { buildPage, launch, servePage } from './page.mjs';
 import {
@@ -25,21 +25,22 @@ import {
 } from './report.mjs';
 import { measureSizes } from './sizes.mjs';
 
-/** @typedef {import('./layer.ts').Layer} Layer */
 /** @typedef {import('./measure/race.ts').Race} Race */
 
-const { values: options } = parseArgs({
-  options: {
-    layers: { type: 'string', default: join(root, 'bench', 'layers.json') },
-    only: { type: 'string' },
-    json: { type: 'string' },
-    figures: { type: 'string' },
-    rounds: { type: 'string', default: '7' },
-    gpu: { type: 'boolean', default: false },
-    'rows-only': { type: 'boolean', default: false },
-    gradients: { type: 'boolean', default: false },
-  },
+const options = optionsGiven({
+  layers: { type: 'string', default: join(root, 'bench', 'layers.json') },
+  only: { type: 'string' },
+  json: { type: 'string' },
+  figures: { type: 'string' },
+  rounds: { type: 'string', default: '7' },
+  gpu: { type: 'boolean', default: false },
+  'rows-only': { type: 'boolean', default: false },
+  gradients: { type: 'boolean', default: false },
 });
+const rounds = wholeNumber('--rounds', options.rounds);
+const layers = layersOf(options.layers);
+checkTarget('--json', options.json);
+checkTarget('--figures', options.figures);
 
 /**
  * @param {string | undefined} file
@@ -53,11 +54,6 @@ function write(file, data) {
 
 await setUp();
 const progress = new Progress();
-const rounds = Number(options.rounds);
-if (!(Number.isInteger(rounds) && rounds > 0))
-  throw new Error(`--rounds is '${options.rounds}'; a whole number is wanted`);
-/** @type {Layer[]} */
-const layers = JSON.parse(readFileSync(resolve(options.layers), 'utf8'));
 
 progress.step('building the page');
 await buildPage();

@@ -1,6 +1,7 @@
 // Compiles assembly/ with AssemblyScript, once for plain and once for relaxed SIMD, into src/cpu/wasm-simd.ts and
-// src/cpu/wasm-relaxed-simd.ts, which git ignores. The modules are inlined there, so that every bundler, Node and a plain script tag find them: as text in which most
-// bytes are one letter, so that gzip makes of it what it makes of the bytes, half of what it makes of base64.
+// src/cpu/wasm-relaxed-simd.ts, which git ignores. The modules are embedded there as text, so that no bundler, Node program or plain
+// page has to find another file. Most bytes are one letter each, so that gzip finds the same repetitions as in the bytes themselves;
+// base64, whose letters do not begin where bytes do, would be nearly twice as large.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -62,8 +63,9 @@ function memoryFlags(module) {
 }
 
 /**
- * Printable text, from '#' on, which src/cpu/wasm-text.ts reads: from 0xfc on, which leads an instruction on vectors with 0xfd,
- * 90 bytes are a letter each; the others are one of the last two letters, for 83 bytes each, and a second one.
+ * Bytes as printable text, from '#' on, which src/cpu/wasm-text.ts decodes. The 90 bytes that modules use most are one letter each: those from
+ * 0xfc on, past 0xff round to 0, which include 0xfd, the prefix of vector instructions. The others are two letters: one of the last
+ * two, which each stand for 83 bytes, and which of those.
  * @param {Uint8Array} bytes
  */
 export function toText(bytes) {
@@ -77,7 +79,7 @@ export function toText(bytes) {
   return Array.from(bytes, letters).join('');
 }
 
-/** Compiles what has changed since the last time. */
+/** Compiles the modules, unless nothing has changed since the last time. */
 export async function buildAssembly() {
   const sources = readdirSync(join(root, 'assembly'))
     .filter((name) => name.endsWith('.ts'))

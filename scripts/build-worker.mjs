@@ -1,5 +1,5 @@
-// Bundles src/cpu/worker.ts into src/cpu/worker-source.ts, which git ignores: as text, so that every bundler and a plain
-// script tag find it. WebAssembly is no part of it: the page sends the compiled module.
+// Bundles src/cpu/worker.ts into src/cpu/worker-source.ts, which git ignores: as text, so that no bundler or plain page has to find
+// another file. It holds no WebAssembly: the page sends the compiled module.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ async function bundle() {
   return chunk.code;
 }
 
-/** Bundles what has changed since the last time. */
+/** Bundles the worker, unless nothing has changed since the last time. */
 export async function buildWorker() {
   const sources = [cpu, join(root, 'src')].flatMap((folder) =>
     readdirSync(folder)

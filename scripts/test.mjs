@@ -5,14 +5,15 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { ensureBrowser } from './browser.mjs';
 import { ensureDeno } from './deno.mjs';
 import { ensureLavapipe, findLavapipe } from './lavapipe.mjs';
 import { root, setUp } from './setup.mjs';
 
-/** @typedef {{ status: string, meta?: { figures?: Record<string, number> } }} Assertion */
-/** @typedef {{ numPassedTests: number, numFailedTests: number, numPendingTests: number, testResults: { assertionResults: Assertion[] }[] }} VitestReport */
+/** @typedef {{ status: string, fullName: string, failureMessages?: string[] | null, meta?: { figures?: Record<string, number> } }} Assertion */
+/** @typedef {{ name: string, status: string, message: string, assertionResults: Assertion[] }} TestFile */
+/** @typedef {{ numPassedTests: number, numFailedTests: number, numPendingTests: number, testResults: TestFile[] }} VitestReport */
 /** @typedef {{ name: string, seconds: number, passed: number, failed: number, skipped: number }} Outcome */
 
 const minute = 60_000;
@@ -96,6 +97,28 @@ function addFigures({ testResults }) {
 }
 
 /**
+ * Each failure with its file, name and message: repeated at the end, for of a long log often only the end is kept.
+ * @type {string[]}
+ */
+const failures = [];
+
+/**
+ * @param {string} project
+ * @param {VitestReport} report
+ */
+function addFailures(project, { testResults }) {
+  for (const { name, status, message, assertionResults } of testResults) {
+    const failed = assertionResults.filter((assertion) => assertion.status === 'failed');
+    const place = `${project} ${relative(root, name)}`;
+    // A file that does not load fails without a test.
+    if (failed.length === 0 && status === 'failed') failures.push(`${place}\n${message}`);
+    for (const { fullName, failureMessages } of failed) {
+      failures.push([`${place} > ${fullName}`, ...(failureMessages ?? [])].join('\n'));
+    }
+  }
+}
+
+/**
  * Runs one of vitest's projects.
  * @param {string} project
  * @param {{ env?: NodeJS.ProcessEnv, files?: readonly string[], deno?: string }} [options]
@@ -113,6 +136,7 @@ function tests(project, { files = [], ...options } = {}) {
     if (!existsSync(report)) return false;
     const counts = /** @type {VitestReport} */ (JSON.parse(readFileSync(report, 'utf8')));
     addFigures(counts);
+    addFailures(project, counts);
     const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = counts;
     // A file that does not load, or an error outside of any test, fails the run without failing a test.
     return { passed, failed: succeeded ? failed : Math.max(failed, 1), skipped };
@@ -140,29 +164,36 @@ outcomes.push(
     return true;
   }),
 );
-if (browser !== undefined) {
-  const env = { PUPPETEER_EXECUTABLE_PATH: browser };
-  outcomes.push(await tests('chromium', { env }), await tests('demo', { env }), await tests('places', { env }));
-  if (all) outcomes.push(await tests('soak', { env }));
+const inBrowser = { env: { PUPPETEER_EXECUTABLE_PATH: browser ?? '' } };
+const lavapipe = ensureLavapipe() !== undefined;
+if (!lavapipe) {
+  console.error(
+    'NOT TESTED: native float16, and Dawn in Node. They need a Vulkan driver: set VK_DRIVER_FILES to one, or run this on Debian, where it can be fetched.',
+  );
 }
 
 /** What Chromium's software adapter cannot run: float16 without conversion, and Node. */
 const inNodeAlone = ['test/browser/conformance.test.ts', 'test/browser/random-shapes.test.ts', 'test/dawn/'];
-if (ensureLavapipe() === undefined) {
-  console.error(
-    'NOT TESTED: native float16, and Dawn in Node. They need a Vulkan driver: set VK_DRIVER_FILES to one, or run this on Debian, where it can be fetched.',
+
+// Two at a time, since each alone leaves half of two cores idle. The tests that drive pages from Node run alone: they wait in real time.
+const runs = [];
+if (browser !== undefined) runs.push(tests('chromium', inBrowser));
+if (lavapipe) runs.push(tests('dawn', all ? {} : { files: inNodeAlone }));
+outcomes.push(...(await Promise.all(runs)));
+if (browser !== undefined) {
+  outcomes.push(await tests('demo', inBrowser), await tests('places', inBrowser));
+  if (all) outcomes.push(await tests('soak', inBrowser));
+}
+if (lavapipe && all) {
+  const env = findLavapipe() ?? {};
+  outcomes.push(
+    ...(await Promise.all([tests('deno', { deno: ensureDeno() ?? 'deno', env }), tests('firefox', { env })])),
   );
-} else {
-  outcomes.push(await tests('dawn', all ? {} : { files: inNodeAlone }));
-  if (all) {
-    const env = findLavapipe() ?? {};
-    outcomes.push(await tests('deno', { deno: ensureDeno() ?? 'deno', env }));
-    outcomes.push(await tests('firefox', { env }));
-  }
 }
 
 /** @param {'passed' | 'failed'} key */
 const total = (key) => outcomes.reduce((sum, outcome) => sum + outcome[key], 0);
+for (const failure of failures) console.log(`\n✗ ${failure}`);
 console.log(`\n${outcomes.map(summary).join('\n')}`);
 console.log([...figures].map(([name, value]) => `${name}: ${value}`).join(', '));
 console.log(`in ${((performance.now() - start) / 1000).toFixed(0)} s`);

@@ -9,11 +9,11 @@
 // input     elements n, g, q, row, column apart by the strides in Params; 0 outside
 // weight    [g][kernel row][kernel column][q][c], c padded to whole vec4s
 // bias      [g][c]
-// output    like the input; read only where sums go on from an earlier dispatch
+// output    like the input; read only to continue the sums of an earlier dispatch
 // residues  k₀, i₀, J, positions of each row residue r, then of each column residue
 //
-// A line of invocations: lane (fastest), block of positions, block of columns, group, n. Positions u are counted row by
-// row; of a block of LANES · POSITIONS a lane takes every LANES-th. No workgroup memory: see phase_registers.wgsl.
+// Invocations are counted in one line, fastest first: lane, block of positions, block of columns, group, n. Positions u are
+// counted row by row; of a block of LANES · POSITIONS a lane takes every LANES-th. No workgroup memory: see phase_registers.wgsl.
 
 struct Params {
   input_stride: vec4u,   // batch, channel, row, column; in elements
@@ -66,7 +66,7 @@ override BEGINS: bool = true;      // sums start from the bias, or else from the
 override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
-fn activate(v: vec4f) -> vec4f {
+fn activated(v: vec4f) -> vec4f {
   switch (ACTIVATION) {
     case 1: { return max(v, vec4f()); }
     case 2: { return clamp(v, vec4f(), vec4f(6)); }
@@ -79,7 +79,15 @@ fn activate(v: vec4f) -> vec4f {
   }
 }
 
-// The remainder of an index; the quotient is left. Emulated GPUs divide lane by lane: one division is enough.
+// NaN stays NaN, which WGSL does not guarantee of clamp and exp.
+fn activate(v: vec4f) -> vec4f {
+  if (ACTIVATION == 0) {
+    return v;
+  }
+  return select(v, activated(v), v == v);
+}
+
+// Returns the remainder of an index and leaves the quotient in it. With one division: emulated GPUs divide lane by lane.
 fn split(index: ptr<function, u32>, count: u32) -> u32 {
   let whole = *index;
   *index = whole / count;
@@ -240,6 +248,10 @@ fn main(
   let column_blocks = (all_columns + 4 * VECTORS - 1) / (4 * VECTORS);
   var index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
   let lane = split(&index, LANES);
+  if (WORKGROUP_SIZE == LANES) {
+    // The same in all invocations, and said so that a compiler sees it: weights are then loaded once for all of them.
+    index = workgroup.y * grid.x + workgroup.x;
+  }
   let begin = split(&index, blocks) * block;
   let first_column = split(&index, column_blocks) * 4 * VECTORS;
   let group = split(&index, params.groups);

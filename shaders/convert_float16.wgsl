@@ -35,17 +35,17 @@ fn half_bits(value: f32) -> u32 {
   return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13);
 }
 
-fn word_index(workgroup: vec3u, grid: vec3u, lane: u32) -> u32 {
-  return (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + lane;
+fn word_index(workgroup: vec3u, grid: vec3u, local: u32) -> u32 {
+  return (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn expand(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) grid: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
-  let word = word_index(workgroup, grid, lane);
+  let word = word_index(workgroup, grid, local);
   if (word >= (params.elements + 1) / 2) {
     return;
   }
@@ -60,9 +60,9 @@ fn expand(
 fn compress(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) grid: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
-  let word = word_index(workgroup, grid, lane);
+  let word = word_index(workgroup, grid, local);
   if (word >= (params.elements + 1) / 2) {
     return;
   }

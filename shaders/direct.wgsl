@@ -6,7 +6,7 @@
 // input     elements n, g, q, row, column apart by the strides in Params
 // weight    [g][kernel row][kernel column][q][c], c padded to whole vec4s
 // bias      [g][c]
-// output    like the input; read only where sums go on from an earlier dispatch
+// output    like the input; read only to continue the sums of an earlier dispatch
 // residues  k₀, i₀, J of each row residue r, then of each column residue
 
 struct Params {
@@ -58,7 +58,7 @@ override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 override CHANNELS_LAST: bool = false;
 
-fn activate(v: f32) -> f32 {
+fn activated(v: f32) -> f32 {
   switch (ACTIVATION) {
     case 1: { return max(v, 0); }
     case 2: { return clamp(v, 0, 6); }
@@ -71,34 +71,40 @@ fn activate(v: f32) -> f32 {
   }
 }
 
-// The taps [x, y) whose input is real: 0 ≤ first − j·step < size.
-fn hits(taps: u32, first: i32, step: i32, size: i32) -> vec2i {
-  let begin = select(0, (first - size) / step + 1, first >= size);
-  let end = select(0, first / step + 1, first >= 0);
-  return vec2i(begin, min(i32(taps), end));
+// NaN stays NaN, which WGSL does not guarantee of clamp and exp.
+fn activate(v: f32) -> f32 {
+  if (ACTIVATION == 0) {
+    return v;
+  }
+  return select(v, activated(v), v == v);
+}
+
+// Returns the remainder of an index and leaves the quotient in it. With one division: emulated GPUs divide lane by lane.
+fn split(index: ptr<function, u32>, count: u32) -> u32 {
+  let whole = *index;
+  *index = whole / count;
+  return whole - *index * count;
+}
+
+// The taps [x, y) that find a real input from some i₀ + m in [first.x, first.y]: 0 ≤ i₀ + m − j·step < size.
+fn hits(taps: u32, first: vec2i, step: i32, size: u32) -> vec2i {
+  let begin = select(0, (first.x - i32(size)) / step + 1, first.x >= i32(size));
+  return vec2i(begin, select(0, min(i32(taps), first.y / step + 1), first.y >= 0));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) grid: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
-  var index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + lane;
+  var index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
   let channels = params.groups * params.out_channels;
   var at: vec4u; // batch, channel, row, column: the last in memory fastest
-  if (CHANNELS_LAST) {
-    at.y = index % channels;
-    index /= channels;
-  }
-  at.w = index % params.output_size.y;
-  index /= params.output_size.y;
-  at.z = index % params.output_size.x;
-  index /= params.output_size.x;
-  if (!CHANNELS_LAST) {
-    at.y = index % channels;
-    index /= channels;
-  }
+  if (CHANNELS_LAST) { at.y = split(&index, channels); }
+  at.w = split(&index, params.output_size.y);
+  at.z = split(&index, params.output_size.x);
+  if (!CHANNELS_LAST) { at.y = split(&index, channels); }
   at.x = index;
   if (at.x >= params.batch) {
     return;
@@ -110,9 +116,8 @@ fn main(
   let column = residues[params.stride.x + at.w % params.stride.y];
   let first = vec2i(at.zw / params.stride) + vec2i(row.first_input, column.first_input);
   let step = vec2i(params.input_step);
-  let size = vec2i(params.input_size);
-  let row_hits = hits(row.taps, first.x, step.x, size.x);
-  let column_hits = hits(column.taps, first.y, step.y, size.y);
+  let row_hits = hits(row.taps, vec2i(first.x), step.x, params.input_size.x);
+  let column_hits = hits(column.taps, vec2i(first.y), step.y, params.input_size.y);
 
   let input_image = params.input_base + at.x * params.input_stride.x + group * params.input_group;
   let weight_column = params.weight_base + group * params.weight_group + channel;

@@ -9,7 +9,7 @@
 // mask     the forward's output where a ReLU was applied: elements as in source
 // result   elements [n][g][κ][c][u][v]; or with CHANNELS_LAST [n][u][v][g][κ][c]
 // packed   elements [g][u][v][κ, c][e], zeros behind the last e and the last κ, c up to a whole four
-// texels   four channels each, [n][g][κ][c / 4][u][v], zeros behind the last; 4096 make a line
+// texels   four channels each, [n][g][κ][c / 4][u][v], zeros behind the last, in lines of 4096
 // One invocation writes one element, four packed ones, or one texel.
 
 struct Params {

@@ -5,7 +5,7 @@
 // over q rounded up to whole fours; values that there are not are zeros.
 //
 // input     elements n, g, q, row, column apart by the strides in Params
-// texels    4096 make a line
+// texels    in lines of 4096
 // One invocation writes one texel.
 
 struct Params {

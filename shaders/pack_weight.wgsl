@@ -32,22 +32,26 @@ fn element(index: u32) -> f32 {
   return bitcast<f32>(source[index]);
 }
 
+// Returns the remainder of an index and leaves the quotient in it.
+fn split(index: ptr<function, u32>, count: u32) -> u32 {
+  let whole = *index;
+  *index = whole / count;
+  return whole - *index * count;
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) grid: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
-  let index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + lane;
+  let index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
   var rest = index;
-  let channel = rest % params.padded_out_channels;
-  rest /= params.padded_out_channels;
-  let in_channel = rest % params.padded_in_channels;
-  rest /= params.padded_in_channels;
-  let column = rest % params.kernel_width;
-  rest /= params.kernel_width;
-  let row = rest % params.kernel_height;
-  let group = rest / params.kernel_height;
+  let channel = split(&rest, params.padded_out_channels);
+  let in_channel = split(&rest, params.padded_in_channels);
+  let column = split(&rest, params.kernel_width);
+  let row = split(&rest, params.kernel_height);
+  let group = rest;
   if (group >= params.groups) {
     return;
   }

@@ -7,11 +7,11 @@
 // input     elements n, g, q, row, column apart by the strides in Params
 // weight    [g][kernel row][kernel column][q][c], c padded to whole vec4s
 // bias      [g][c], padded to whole vec4s
-// output    like the input; read only where sums go on from an earlier dispatch
+// output    like the input; read only to continue the sums of an earlier dispatch
 // residues  k₀, i₀, J of each row residue r, then of each column residue
 //
-// A workgroup computes TILE_POSITIONS × TILE_CHANNELS of one phase and group, TILE_DEPTH values of k at a time through
-// workgroup memory. An invocation keeps 8 × 8 (`wide`) or 4 × 4 (`small`) of them in registers.
+// A workgroup computes POSITIONS × CHANNELS of one phase and group, DEPTH input channels of a tap at a time through workgroup
+// memory. An invocation keeps 8 × 8 (`wide`) or 4 × 4 (`small`) of them in registers.
 
 struct Params {
   input_stride: vec4u,   // batch, channel, row, column; in elements
@@ -56,17 +56,17 @@ alias Scalar = f32; // element type of input and output
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> output: array<Scalar>;
 
-override TILE_POSITIONS: u32 = 64;
-override TILE_CHANNELS: u32 = 64;
-override TILE_DEPTH: u32 = 16;
-override INVOCATIONS: u32 = 64; // TILE_POSITIONS · TILE_CHANNELS / (64 or 16)
+override POSITIONS: u32 = 64;
+override CHANNELS: u32 = 64;
+override INVOCATIONS: u32 = 64; // POSITIONS · CHANNELS / 64 (`wide`) or 16 (`small`); a quarter of either at least
+override DEPTH: u32 = 16;       // a multiple of what the invocations read at once: 4 · INVOCATIONS / POSITIONS, / CHANNELS
 override BEGINS: bool = true;      // sums start from the bias, or else from the output
 override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;   // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
 // [k][position / 4] and [k][channel / 4]
-var<workgroup> input_tile: array<vec4f, TILE_DEPTH * TILE_POSITIONS / 4>;
-var<workgroup> weight_tile: array<vec4f, TILE_DEPTH * TILE_CHANNELS / 4>;
+var<workgroup> input_tile: array<vec4f, DEPTH * POSITIONS / 4>;
+var<workgroup> weight_tile: array<vec4f, DEPTH * CHANNELS / 4>;
 
 // What a workgroup computes.
 struct Tile {
@@ -77,10 +77,10 @@ struct Tile {
   first_position: u32,
   positions: u32,        // of the phase, in all images; 0 beyond the last tile
   first_channel: u32,
-  depth: u32,            // values of k
+  taps: u32,             // of both axes
 }
 
-fn activate(v: vec4f) -> vec4f {
+fn activated(v: vec4f) -> vec4f {
   switch (ACTIVATION) {
     case 1: { return max(v, vec4f()); }
     case 2: { return clamp(v, vec4f(), vec4f(6)); }
@@ -93,120 +93,157 @@ fn activate(v: vec4f) -> vec4f {
   }
 }
 
+// NaN stays NaN, which WGSL does not guarantee of clamp and exp.
+fn activate(v: vec4f) -> vec4f {
+  if (ACTIVATION == 0) {
+    return v;
+  }
+  return select(v, activated(v), v == v);
+}
+
+// Returns the remainder of an index and leaves the quotient in it.
+fn split(index: ptr<function, u32>, count: u32) -> u32 {
+  let whole = *index;
+  *index = whole / count;
+  return whole - *index * count;
+}
+
 // Position tiles follow each other, then channel tiles, groups, and phases: the phases with most taps first.
 fn tile_of(workgroup: vec3u, grid: vec3u) -> Tile {
   var index = workgroup.y * grid.x + workgroup.x;
   let largest = params.batch * residues[0].positions * residues[params.stride.x].positions;
-  let position_tiles = (largest + TILE_POSITIONS - 1) / TILE_POSITIONS;
-  let channel_tiles = (params.out_channels + TILE_CHANNELS - 1) / TILE_CHANNELS;
+  let position_tiles = (largest + POSITIONS - 1) / POSITIONS;
+  let channel_tiles = (params.out_channels + CHANNELS - 1) / CHANNELS;
   var tile: Tile;
-  tile.first_position = index % position_tiles * TILE_POSITIONS;
-  index /= position_tiles;
-  tile.first_channel = index % channel_tiles * TILE_CHANNELS;
-  index /= channel_tiles;
-  tile.group = index % params.groups;
-  index /= params.groups;
+  tile.first_position = split(&index, position_tiles) * POSITIONS;
+  tile.first_channel = split(&index, channel_tiles) * CHANNELS;
+  tile.group = split(&index, params.groups);
   let rank = vec2u(index / params.stride.y, index % params.stride.y);
   if (rank.x < params.stride.x) {
     tile.residue = vec2u(residues[rank.x].ranked, residues[params.stride.x + rank.y].ranked);
     tile.row = residues[tile.residue.x];
     tile.column = residues[params.stride.x + tile.residue.y];
     tile.positions = params.batch * tile.row.positions * tile.column.positions;
-    tile.depth = tile.row.taps * tile.column.taps * params.in_channels;
+    tile.taps = tile.row.taps * tile.column.taps;
   }
   return tile;
 }
 
-// (image, row, column) of a position of the phase.
-fn unravel(tile: Tile, position: u32) -> vec3u {
-  let columns = max(tile.column.positions, 1);
-  let rows = max(tile.row.positions, 1);
-  let line = position / columns;
-  return vec3u(line / rows, line % rows, position % columns);
+// Four positions of the phase, one after the other.
+struct Four {
+  images: vec4u,
+  rows: vec4u,
+  columns: vec4u,
+  real: vec4<bool>,      // false beyond the last position
 }
 
-// Four positions' inputs, before a tap moves them.
-struct Source {
-  images: vec4u,         // element of the first channel of each of four positions' images
-  rows: vec4i,
+fn four_from(tile: Tile, position: u32) -> Four {
+  var index = position;
+  var at: array<vec3u, 4>;
+  at[0].z = split(&index, max(tile.column.positions, 1));
+  at[0].y = split(&index, max(tile.row.positions, 1));
+  at[0].x = index;
+  for (var i = 1; i < 4; i++) {
+    at[i] = at[i - 1] + vec3u(0, 0, 1);
+    if (at[i].z == tile.column.positions) { at[i] = vec3u(at[i].x, at[i].y + 1, 0); }
+    if (at[i].y == tile.row.positions) { at[i] = vec3u(at[i].x + 1, 0, 0); }
+  }
+  return Four(
+    vec4u(at[0].x, at[1].x, at[2].x, at[3].x),
+    vec4u(at[0].y, at[1].y, at[2].y, at[3].y),
+    vec4u(at[0].z, at[1].z, at[2].z, at[3].z),
+    vec4u(position) + vec4u(0, 1, 2, 3) < vec4u(tile.positions),
+  );
+}
+
+// What an invocation reads of both matrices: the same four positions and four channels at every k.
+struct Lane {
+  images: vec4u,         // element of the group's first channel in each position's image
+  rows: vec4i,           // of the positions' inputs, before a tap moves them
   columns: vec4i,
+  weights: u32,          // element of the group's first weight of the four channels
 }
 
-fn source_of(tile: Tile, position: u32) -> Source {
-  let at0 = unravel(tile, position);
-  let at1 = unravel(tile, position + 1);
-  let at2 = unravel(tile, position + 2);
-  let at3 = unravel(tile, position + 3);
-  var source: Source;
-  source.images = params.input_base + tile.group * params.input_group
-    + vec4u(at0.x, at1.x, at2.x, at3.x) * params.input_stride.x;
-  // A position beyond the last has no real input.
-  let real = vec4u(position) + vec4u(0, 1, 2, 3) < vec4u(tile.positions);
-  source.rows = select(vec4i(-1), vec4i(vec4u(at0.y, at1.y, at2.y, at3.y)) + tile.row.first_input, real);
-  source.columns = vec4i(vec4u(at0.z, at1.z, at2.z, at3.z)) + tile.column.first_input;
-  return source;
+fn lane_of(tile: Tile, lane: u32) -> Lane {
+  let four = four_from(tile, tile.first_position + lane % (POSITIONS / 4) * 4);
+  return Lane(
+    params.input_base + tile.group * params.input_group + four.images * params.input_stride.x,
+    // A position beyond the last has no real input.
+    select(vec4i(-1), vec4i(four.rows) + tile.row.first_input, four.real),
+    vec4i(four.columns) + tile.column.first_input,
+    params.weight_base + tile.group * params.weight_group + tile.first_channel + lane % (CHANNELS / 4) * 4,
+  );
 }
 
-// Reads TILE_DEPTH rows of both matrices from `from_k` on; every invocation stays with its four positions.
-fn load_tiles(tile: Tile, source: Source, from_k: u32, lane: u32) {
-  let input_lanes = TILE_POSITIONS / 4;
-  for (var i = lane; i < TILE_DEPTH * input_lanes; i += INVOCATIONS) {
-    let k = from_k + i / input_lanes;
-    let tap = k / params.in_channels;
-    let j = vec2i(vec2u(tap / max(tile.column.taps, 1), tap % max(tile.column.taps, 1))) * vec2i(params.input_step);
-    let rows = source.rows - j.x;
-    let columns = source.columns - j.y;
-    let real = (rows >= vec4i()) & (rows < vec4i(i32(params.input_size.x)))
-      & (columns >= vec4i()) & (columns < vec4i(i32(params.input_size.y))) & vec4<bool>(k < tile.depth);
-    let at = source.images + k % params.in_channels * params.input_stride.y
-      + vec4u(rows) * params.input_stride.z + vec4u(columns) * params.input_stride.w;
-    let index = select(vec4u(), at, real);
-    let x = vec4f(f32(input[index.x]), f32(input[index.y]), f32(input[index.z]), f32(input[index.w]));
-    input_tile[i] = select(vec4f(), x, real);
+// The same at one tap: elements of the first input channel.
+struct Source {
+  inputs: vec4u,
+  real: vec4<bool>,
+  weights: u32,
+}
+
+fn source_at(tile: Tile, lane: Lane, tap: u32) -> Source {
+  let j = vec2u(tap / tile.column.taps, tap % tile.column.taps);
+  let rows = lane.rows - i32(j.x * params.input_step.x);
+  let columns = lane.columns - i32(j.y * params.input_step.y);
+  let real = (vec4u(rows) < vec4u(params.input_size.x)) & (vec4u(columns) < vec4u(params.input_size.y));
+  let inputs = lane.images + vec4u(rows) * params.input_stride.z + vec4u(columns) * params.input_stride.w;
+  let k = vec2u(tile.row.first_tap, tile.column.first_tap) + params.tap_step * j;
+  return Source(
+    select(vec4u(), inputs, real),
+    real,
+    lane.weights + (k.x * params.kernel_width + k.y) * params.weight_tap,
+  );
+}
+
+// Reads DEPTH input channels from `first` on of both matrices. What lies beyond the last is not computed with, and what was
+// computed from channels beyond the last output channel is not stored.
+fn load_tiles(source: Source, first: u32, lane: u32) {
+  for (var row = 0u; row < DEPTH; row += 4 * INVOCATIONS / POSITIONS) {
+    let channel = first + row + lane / (POSITIONS / 4);
+    let at = source.inputs + channel * params.input_stride.y;
+    let x = vec4f(f32(input[at.x]), f32(input[at.y]), f32(input[at.z]), f32(input[at.w]));
+    input_tile[row * (POSITIONS / 4) + lane] = select(vec4f(), x, source.real);
   }
-  let weight_lanes = TILE_CHANNELS / 4;
-  for (var i = lane; i < TILE_DEPTH * weight_lanes; i += INVOCATIONS) {
-    let k = from_k + i / weight_lanes;
-    let channel = tile.first_channel + i % weight_lanes * 4;
-    let tap = k / params.in_channels;
-    let j = vec2u(tap / max(tile.column.taps, 1), tap % max(tile.column.taps, 1));
-    let at = vec2u(tile.row.first_tap, tile.column.first_tap) + params.tap_step * j;
-    let index = params.weight_base + tile.group * params.weight_group
-      + (at.x * params.kernel_width + at.y) * params.weight_tap + k % params.in_channels * params.weight_channel + channel;
-    let real = (k < tile.depth) & (channel < params.out_channels);
-    weight_tile[i] = select(vec4f(), weight[select(0, index / 4, real)], real);
+  for (var row = 0u; row < DEPTH; row += 4 * INVOCATIONS / CHANNELS) {
+    let channel = first + row + lane / (CHANNELS / 4);
+    weight_tile[row * (CHANNELS / 4) + lane] = weight[(source.weights + channel * params.weight_channel) / 4];
   }
 }
 
-// Writes four channels of a position of the tile.
-fn store(tile: Tile, in_tile: u32, channel_in_tile: u32, sums: vec4f) {
-  let position = tile.first_position + in_tile;
-  if (position >= tile.positions) {
-    return;
+// Column p, row c: a position's input times a channel's weight. The loops around it have a constant bound and a break, not the
+// count of channels as their bound: indices are then known to stay within the tiles, and are not clamped.
+fn outer(x: vec4f, w: vec4f) -> mat4x4f {
+  return mat4x4f(x.x * w, x.y * w, x.z * w, x.w * w);
+}
+
+// Four outputs of a channel, where they are real.
+fn store(at: vec4u, real: vec4<bool>, sums: vec4f, first: f32) {
+  var y = sums + first;
+  if (!BEGINS) {
+    y += vec4f(f32(output[at.x]), f32(output[at.y]), f32(output[at.z]), f32(output[at.w]));
   }
-  let channel = tile.first_channel + channel_in_tile;
-  let at = unravel(tile, position);
-  let place = at.yz * params.stride + tile.residue;
-  let first = params.output_base + at.x * params.output_stride.x + tile.group * params.output_group
-    + channel * params.output_stride.y + place.x * params.output_stride.z + place.y * params.output_stride.w;
-  let bias_first = params.bias_base + tile.group * params.bias_group + channel;
-  var starts: vec4f;
-  for (var c = 0u; c < 4; c++) {
-    if (channel + c < params.out_channels) {
-      if (BEGINS) {
-        starts[c] = bias[bias_first + c];
-      } else {
-        starts[c] = f32(output[first + c * params.output_stride.y]);
-      }
-    }
-  }
-  var values = starts + sums;
   if (FINISHES) {
-    values = activate(values);
+    y = activate(y);
   }
+  if (real.x) { output[at.x] = Scalar(y.x); }
+  if (real.y) { output[at.y] = Scalar(y.y); }
+  if (real.z) { output[at.z] = Scalar(y.z); }
+  if (real.w) { output[at.w] = Scalar(y.w); }
+}
+
+// Stores four positions × four channels: a column of sums is a position's.
+fn store_four(tile: Tile, four: Four, first_channel: u32, sums: mat4x4f) {
+  let at = params.output_base + tile.group * params.output_group + four.images * params.output_stride.x
+    + (four.rows * params.stride.x + tile.residue.x) * params.output_stride.z
+    + (four.columns * params.stride.y + tile.residue.y) * params.output_stride.w;
+  let channels = transpose(sums);
   for (var c = 0u; c < 4; c++) {
-    if (channel + c < params.out_channels) {
-      output[first + c * params.output_stride.y] = Scalar(values[c]);
+    let channel = first_channel + c;
+    if (channel < params.out_channels) {
+      var first = 0f;
+      if (BEGINS) { first = bias[params.bias_base + tile.group * params.bias_group + channel]; }
+      store(at + channel * params.output_stride.y, four.real, channels[c], first);
     }
   }
 }
@@ -218,45 +255,41 @@ fn wide(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let tile = tile_of(workgroup, grid);
-  let source = source_of(tile, tile.first_position + lane % (TILE_POSITIONS / 4) * 4);
+  let own = lane_of(tile, lane);
   // Eight positions and eight channels, in two halves each: neighbours read neighbouring words.
-  let rows = TILE_POSITIONS / 8;
-  let lane_position = lane % rows;
-  let lane_channel = lane / rows;
-  var c00 = vec4f(); var c01 = vec4f();
-  var c10 = vec4f(); var c11 = vec4f();
-  var c20 = vec4f(); var c21 = vec4f();
-  var c30 = vec4f(); var c31 = vec4f();
-  var c40 = vec4f(); var c41 = vec4f();
-  var c50 = vec4f(); var c51 = vec4f();
-  var c60 = vec4f(); var c61 = vec4f();
-  var c70 = vec4f(); var c71 = vec4f();
-  for (var k = 0u; k < tile.depth; k += TILE_DEPTH) {
-    load_tiles(tile, source, k, lane);
-    workgroupBarrier();
-    for (var i = 0u; i < TILE_DEPTH; i++) {
-      let a0 = input_tile[i * (TILE_POSITIONS / 4) + lane_position];
-      let a1 = input_tile[i * (TILE_POSITIONS / 4) + rows + lane_position];
-      let b0 = weight_tile[i * (TILE_CHANNELS / 4) + lane_channel];
-      let b1 = weight_tile[i * (TILE_CHANNELS / 4) + TILE_CHANNELS / 8 + lane_channel];
-      c00 += a0.x * b0; c01 += a0.x * b1;
-      c10 += a0.y * b0; c11 += a0.y * b1;
-      c20 += a0.z * b0; c21 += a0.z * b1;
-      c30 += a0.w * b0; c31 += a0.w * b1;
-      c40 += a1.x * b0; c41 += a1.x * b1;
-      c50 += a1.y * b0; c51 += a1.y * b1;
-      c60 += a1.z * b0; c61 += a1.z * b1;
-      c70 += a1.w * b0; c71 += a1.w * b1;
+  let positions = POSITIONS / 8;
+  let channels = CHANNELS / 8;
+  let position = lane % positions;
+  let channel = lane / positions;
+  // s<half of the positions><half of the channels>
+  var s00: mat4x4f;
+  var s01: mat4x4f;
+  var s10: mat4x4f;
+  var s11: mat4x4f;
+  for (var tap = 0u; tap < tile.taps; tap++) {
+    let source = source_at(tile, own, tap);
+    for (var q = 0u; q < params.in_channels; q += DEPTH) {
+      load_tiles(source, q, lane);
+      workgroupBarrier();
+      for (var i = 0u; i < DEPTH; i++) {
+        if (q + i >= params.in_channels) { break; }
+        let a0 = input_tile[2 * i * positions + position];
+        let a1 = input_tile[2 * i * positions + positions + position];
+        let b0 = weight_tile[2 * i * channels + channel];
+        let b1 = weight_tile[2 * i * channels + channels + channel];
+        s00 += outer(a0, b0);
+        s01 += outer(a0, b1);
+        s10 += outer(a1, b0);
+        s11 += outer(a1, b1);
+      }
+      workgroupBarrier();
     }
-    workgroupBarrier();
   }
-  var sums = array<vec4f, 16>(
-    c00, c01, c10, c11, c20, c21, c30, c31, c40, c41, c50, c51, c60, c61, c70, c71,
-  );
-  for (var i = 0u; i < 16; i++) {
-    let p = i / 2;
-    let position = lane_position * 4 + p % 4 + p / 4 * (TILE_POSITIONS / 2);
-    store(tile, position, lane_channel * 4 + i % 2 * (TILE_CHANNELS / 2), sums[i]);
+  let first_channel = tile.first_channel + 4 * channel;
+  var sums = array(s00, s01, s10, s11);
+  for (var i = 0u; i < 4; i++) {
+    let four = four_from(tile, tile.first_position + 4 * position + i / 2 * (POSITIONS / 2));
+    store_four(tile, four, first_channel + i % 2 * (CHANNELS / 2), sums[i]);
   }
 }
 
@@ -267,29 +300,22 @@ fn small(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let tile = tile_of(workgroup, grid);
-  let source = source_of(tile, tile.first_position + lane % (TILE_POSITIONS / 4) * 4);
-  let rows = TILE_POSITIONS / 4;
-  let lane_position = lane % rows;
-  let lane_channel = lane / rows;
-  var c00 = vec4f();
-  var c10 = vec4f();
-  var c20 = vec4f();
-  var c30 = vec4f();
-  for (var k = 0u; k < tile.depth; k += TILE_DEPTH) {
-    load_tiles(tile, source, k, lane);
-    workgroupBarrier();
-    for (var i = 0u; i < TILE_DEPTH; i++) {
-      let a0 = input_tile[i * rows + lane_position];
-      let b0 = weight_tile[i * (TILE_CHANNELS / 4) + lane_channel];
-      c00 += a0.x * b0;
-      c10 += a0.y * b0;
-      c20 += a0.z * b0;
-      c30 += a0.w * b0;
+  let own = lane_of(tile, lane);
+  let position = lane % (POSITIONS / 4);
+  let channel = lane / (POSITIONS / 4);
+  var sums: mat4x4f;
+  for (var tap = 0u; tap < tile.taps; tap++) {
+    let source = source_at(tile, own, tap);
+    for (var q = 0u; q < params.in_channels; q += DEPTH) {
+      load_tiles(source, q, lane);
+      workgroupBarrier();
+      for (var i = 0u; i < DEPTH; i++) {
+        if (q + i >= params.in_channels) { break; }
+        sums += outer(input_tile[i * (POSITIONS / 4) + position], weight_tile[i * (CHANNELS / 4) + channel]);
+      }
+      workgroupBarrier();
     }
-    workgroupBarrier();
   }
-  var sums = array<vec4f, 4>(c00, c10, c20, c30);
-  for (var i = 0u; i < 4; i++) {
-    store(tile, lane_position * 4 + i, lane_channel * 4, sums[i]);
-  }
+  let four = four_from(tile, tile.first_position + 4 * position);
+  store_four(tile, four, tile.first_channel + 4 * channel, sums);
 }

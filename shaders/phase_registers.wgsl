@@ -8,12 +8,13 @@
 // input     texels [n][g][q / 4][row][column] of four channels, then one of zeros; see input_texels.wgsl
 // weight    texels [g][kernel row][kernel column][q][c / 4] of four output channels, zeros behind the last q up to a whole four
 // bias      [g][c]
-// output    elements n, g, c, row, column apart by the strides in Params; read only where sums go on from an earlier dispatch
+// output    elements n, g, c, row, column apart by the strides in Params; read only to continue the sums of an earlier dispatch
 // residues  k₀, i₀, J, positions of each row residue r, then of each column residue
 //
-// A line of invocations: lane (fastest), block of positions, block of channels, group, n, phase (most taps first).
-// Positions are counted row by row; of a block of LANES · POSITIONS a lane takes every LANES-th. No workgroup memory: this
-// is for a GPU emulated on a CPU, where a texel costs little more than one element of a buffer, and a larger tile is all.
+// Invocations are counted in one line, fastest first: lane, block of positions, block of channels, group, n, phase (most taps
+// first). Positions are counted row by row; of a block of LANES · POSITIONS a lane takes every LANES-th. There is no workgroup
+// memory: this is for a GPU emulated on a CPU, where a texel costs little more than one element of a buffer, and only a larger tile
+// helps.
 
 struct Params {
   input_stride: vec4u,   // batch, channel, row, column; in elements
@@ -68,7 +69,7 @@ override FINISHES: bool = true;    // the activation is applied
 override SAMPLED: bool = true;     // texels are sampled, or else loaded
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
-fn activate(v: vec4f) -> vec4f {
+fn activated(v: vec4f) -> vec4f {
   switch (ACTIVATION) {
     case 1: { return max(v, vec4f()); }
     case 2: { return clamp(v, vec4f(), vec4f(6)); }
@@ -81,7 +82,15 @@ fn activate(v: vec4f) -> vec4f {
   }
 }
 
-// The remainder of an index; the quotient is left. Emulated GPUs divide lane by lane: one division is enough.
+// NaN stays NaN, which WGSL does not guarantee of clamp and exp.
+fn activate(v: vec4f) -> vec4f {
+  if (ACTIVATION == 0) {
+    return v;
+  }
+  return select(v, activated(v), v == v);
+}
+
+// Returns the remainder of an index and leaves the quotient in it. With one division: emulated GPUs divide lane by lane.
 fn split(index: ptr<function, u32>, count: u32) -> u32 {
   let whole = *index;
   *index = whole / count;
@@ -100,7 +109,7 @@ fn place_of(position: u32, width: u32) -> vec2u {
   return vec2u(row, position - row * width);
 }
 
-// The position `step` further, row and column; step.y < width.
+// The position `step` further, by row and column. Requires step.y < width.
 fn advance(at: vec2u, step: vec2u, width: u32) -> vec2u {
   let next = at + step;
   return select(next, vec2u(next.x + 1, next.y - width), next.y >= width);
@@ -122,13 +131,13 @@ fn four(first: vec2u, step: vec2u, width: u32) -> Four {
   return Four(rows, columns, advance(fourth, step, width));
 }
 
-// Whether positions, row and column, are among those of a size.
+// Which of four positions, by row and column, are within a size.
 fn within(rows: vec4i, columns: vec4i, size: vec2u) -> vec4<bool> {
   return (vec4u(rows) < vec4u(size.x)) & (vec4u(columns) < vec4u(size.y));
 }
 
-// The texels, in lines, of the first channels of the inputs that lie `corner` further than four positions; `missing` where there
-// is none.
+// Where the first channels of four positions' inputs lie in the texture, in lines; `corner` is the inputs' distance from the positions.
+// `missing` where there is no input.
 fn texels_of(image: u32, m: Four, corner: vec2i, missing: u32) -> vec4f {
   let rows = m.rows + corner.x;
   let columns = m.columns + corner.y;
@@ -136,8 +145,9 @@ fn texels_of(image: u32, m: Four, corner: vec2i, missing: u32) -> vec4f {
   return vec4f(select(vec4u(missing), at, within(rows, columns, params.input_size))) / 4096;
 }
 
-// The texel that lies so many lines behind the first; `share` is one line of the height. Samples take an emulated GPU a third of
-// the time of loads, whose coordinates are held against limits; powers of two keep it exact, and columns repeat in each line.
+// The texel at a place that is counted in lines: its fraction is the column, and `share` is the height of a line in texture coordinates.
+// On an emulated GPU a sample takes a third of the time of a load, whose coordinates are clamped first. It is exact, since width and
+// height are powers of two; and the sampler repeats horizontally, so that the column need not be split off.
 fn texel(texels: texture_2d<f32>, at: f32, share: f32) -> vec4f {
   if (SAMPLED) {
     return textureSampleLevel(texels, nearest, vec2f(at, at * share), 0);
@@ -225,7 +235,7 @@ fn list(
   if (VECTORS > 7) { (*sums)[7] = s7; }
 }
 
-// Four outputs of a channel, where they are real.
+// Stores four outputs of a channel, those that exist.
 fn store(at: vec4u, real: vec4<bool>, sums: vec4f, first: f32) {
   var y = sums + first;
   if (!BEGINS) {
@@ -255,6 +265,10 @@ fn main(
   let channel_blocks = (vectors + VECTORS - 1) / VECTORS;
   var index = (workgroup.y * grid.x + workgroup.x) * WORKGROUP_SIZE + local;
   let lane = split(&index, LANES);
+  if (WORKGROUP_SIZE == LANES) {
+    // The same in all invocations, and said so that a compiler sees it: weights are then loaded once for all of them.
+    index = workgroup.y * grid.x + workgroup.x;
+  }
   let begin = split(&index, blocks) * block;
   let vector = split(&index, channel_blocks) * VECTORS;
   let group = split(&index, params.groups);

@@ -8,10 +8,10 @@
 // input     texels [n][g][q / 4][row][column] of four channels, then one of zeros; see input_texels.wgsl
 // weight    texels [g][kernel row][kernel column][q][c / 4] of four output channels, zeros behind the last q up to a whole four
 // bias      [g][c]
-// output    elements n, g, c, row, column apart by the strides in Params; read only where sums go on from an earlier dispatch
+// output    elements n, g, c, row, column apart by the strides in Params; read only to continue the sums of an earlier dispatch
 // residues  k₀, i₀, J, positions of each row residue r, then of each column residue
 //
-// A line of invocations: block of a row's positions (fastest), row, block of channels, group, n, phase.
+// Invocations are counted in one line, fastest first: block of a row's positions, row, block of channels, group, n, phase.
 
 struct Params {
   input_stride: vec4u,   // batch, channel, row, column; in elements
@@ -65,7 +65,7 @@ override BEGINS: bool = true;      // sums start from the bias, or else from the
 override FINISHES: bool = true;    // the activation is applied
 override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
-fn activate(v: f32) -> f32 {
+fn activated(v: f32) -> f32 {
   switch (ACTIVATION) {
     case 1: { return max(v, 0); }
     case 2: { return clamp(v, 0, 6); }
@@ -76,6 +76,14 @@ fn activate(v: f32) -> f32 {
     case 7: { return v / (1 + exp(-v)); }
     default: { return v; }
   }
+}
+
+// NaN stays NaN, which WGSL does not guarantee of clamp and exp.
+fn activate(v: f32) -> f32 {
+  if (ACTIVATION == 0) {
+    return v;
+  }
+  return select(v, activated(v), v == v);
 }
 
 // The texel that lies so many lines behind the first; `share` is one line of the height. Samples take an emulated GPU a third of
@@ -104,7 +112,7 @@ fn weights(at: f32, steps: vec3f, share: f32) -> mat4x4f {
   );
 }
 
-// The remainder of an index; the quotient is left. Emulated GPUs divide lane by lane: one division is enough.
+// Returns the remainder of an index and leaves the quotient in it. With one division: emulated GPUs divide lane by lane.
 fn split(index: ptr<function, u32>, count: u32) -> u32 {
   let whole = *index;
   *index = whole / count;

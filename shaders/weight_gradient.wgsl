@@ -5,11 +5,11 @@
 // over the rows (n, i.x) of the split and all columns i.y; z is the output's gradient, picked so that the forward's
 // position of input i and tap k is at i + j·d′ of class κ.
 //
-// x   texels [n][g][q / 4][row][column] of four channels, zeros behind the last; 4096 make a line
+// x   texels [n][g][q / 4][row][column] of four channels, zeros behind the last, in lines of 4096
 // z   texels [n][g][κ][c / 4][row][column], likewise
 // parts   each in the weight's own order
 //
-// A line of invocations: block of output channels (fastest), block of input channels, tap, group, split. An invocation
+// Invocations are counted in one line, fastest first: block of output channels, block of input channels, tap, group, split. Each
 // holds 4·ROWS input × 4·COLUMNS output channels in registers and takes four columns of the input a round.
 
 struct Params {

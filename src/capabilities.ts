@@ -1,4 +1,4 @@
-/** What a device offers, as far as plans ask. */
+/** What plans need to know of a device. */
 import type { KernelChoice } from './kernels.ts';
 import type { Problem } from './problem.ts';
 import type { Plan } from './types.ts';
@@ -12,7 +12,7 @@ export interface Capabilities {
   readonly shaderF16: boolean;
   /** A GPU emulated on the CPU: it gains from registers, and nothing from workgroup memory. */
   readonly software: boolean;
-  /** Kernels that computed wrong numbers on this adapter; grows. */
+  /** Kernels that computed wrong numbers on this adapter. Others may be added at any time. */
   readonly setAside?: ReadonlySet<string>;
   /** Chooses the kernel in place of the rules: for tests and measurements. */
   readonly choose?: (problem: Problem) => KernelChoice;

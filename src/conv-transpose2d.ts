@@ -1,30 +1,15 @@
 import { CpuLayer } from './cpu/layer.ts';
-import { ConvTranspose2dError, invalid, shown } from './errors.ts';
+import { orAborted } from './cpu/or-aborted.ts';
+import { ConvTranspose2dError } from './errors.ts';
+import { has, invalid, shown } from './invalid.ts';
 import { initialState } from './initial-weights.ts';
+import { KeptPlans } from './kept-plans.ts';
 import { loadVerify } from './load.ts';
-import {
-  checkCall,
-  checkInputShape,
-  layoutShape,
-  outputExtents,
-  resolveOptions,
-  splitCall,
-  weightExtents,
-  weightShape,
-  type Spec,
-} from './options.ts';
-import { KEPT_PLANS, type LayerPlan, planLayer } from './plan.ts';
-import {
-  allocate,
-  bytesOf,
-  checkHostTensor,
-  dtypeOf,
-  hostTensorLike,
-  isGpu,
-  keeping,
-  sameShape,
-  tensorOf,
-} from './tensors.ts';
+import { weightShape } from './layouts.ts';
+import { checkCall, resolveOptions, shapeOfOutput, type Spec } from './options.ts';
+import type { LayerPlan } from './plan.ts';
+import { allocate, bytesOf, hostTensorLike } from './tensors.ts';
+import { checkHostTensor, isGpu, keeping } from './check-tensors.ts';
 import type {
   Call,
   ConvTranspose2dOptions,
@@ -38,14 +23,12 @@ import type {
   StateDict,
 } from './types.ts';
 import { checkEncoder, checkGpuTensor, emptyTensor } from './webgpu/buffers.ts';
-import { adapterOf, capabilitiesOf, setKernelAside, sharedDevice } from './webgpu/device.ts';
+import { adapterOf, capabilitiesOf, setAsideOn, sharedDevice } from './webgpu/device.ts';
+import type { Verifier } from './verify.ts';
 import { GpuLayer } from './webgpu/layer.ts';
 import { lossOf } from './webgpu/scopes.ts';
 
 type Backend = GpuLayer | CpuLayer;
-
-/** With `verify: 'sample'`, after the first call of a shape one of so many is checked. */
-const CHECKED_OF = 64;
 
 /**
  * A transposed 2-D convolution: what PyTorch's `nn.ConvTranspose2d` computes, on a GPU through WebGPU or on the CPU.
@@ -61,21 +44,16 @@ export class ConvTranspose2d {
   #backend: Backend | undefined;
   /** The parameters as they were given or drawn; undefined before that, and when the GPU alone has them. */
   #state: StateDict | undefined;
-  /** Draws the initial parameters. Most layers are given others, so it waits until a call needs them. */
+  /** Draws the initial parameters: only when a call needs them, since most layers are given others. */
   #initial: (() => StateDict) | undefined;
-  #plans = new Map<string, LayerPlan>();
-  /** Whether the parameters were on a GPU alone, and that was lost. */
+  #plans: KeptPlans;
+  /** Whether only a GPU had the parameters, and it was lost. */
   #stateLost = false;
-  /** The plan used last: a layer is mostly called with one shape. */
-  #recent: { readonly inputShape: readonly number[]; readonly plan: LayerPlan } | undefined;
   readonly #verify: 'off' | 'sample' | 'always';
   readonly #onMismatch: (mismatch: Mismatch) => void;
-  /** How many calls there were, and parameters loaded. */
-  #calls = 0;
+  #verifier: Verifier | undefined;
+  /** How often parameters were loaded. */
   #loads = 0;
-  /** How many kernels were set aside when the plans were made. */
-  #setAside = 0;
-  readonly #checked = new WeakSet<LayerPlan>();
   #destroyed = false;
 
   /**
@@ -102,6 +80,7 @@ export class ConvTranspose2d {
       });
     this.#asked = device;
     this.#initial = () => initialState(spec, seed);
+    this.#plans = this.#newPlans();
     if (device !== undefined) this.#settle(device, 'on the device given');
   }
 
@@ -118,37 +97,43 @@ export class ConvTranspose2d {
    */
   loadStateDict(state: StateDict<HostTensor | GpuTensor>): void {
     this.#checkAlive();
-    if (typeof state !== 'object' || (state as unknown) === null || !('weight' in state)) {
-      throw invalid(
-        'state',
-        state,
-        "it must be { weight, bias }, by these names: a model's without the layer's prefix",
-      );
+    if (!has(state, 'weight')) {
+      const rule = "it must be { weight, bias }, by these names: a model's without the layer's prefix";
+      throw invalid('state', state, rule);
     }
     const { weight, bias, ...others } = state;
-    const unexpected = Object.entries(others).find(([, value]) => value !== undefined);
-    if (unexpected !== undefined) {
-      const known = this.#spec.bias ? 'weight and bias' : 'weight';
-      const rule = `the layer has no parameter of that name: it has ${known}`;
-      throw invalid(`state ${shown(unexpected[0])}`, unexpected[1], rule);
+    const { bias: hasBias, outChannels, dtype } = this.#spec;
+    for (const [name, value] of Object.entries(others)) {
+      if (value === undefined) continue;
+      const known = hasBias ? 'weight and bias' : 'weight';
+      throw invalid(`state ${shown(name)}`, value, `the layer has no parameter of that name: it has ${known}`);
     }
-    if ((bias !== undefined) !== this.#spec.bias) {
-      const rule = this.#spec.bias
+    if ((bias !== undefined) !== hasBias) {
+      const rule = hasBias
         ? 'the layer has one; without, make it with bias: false'
         : 'the layer was made with bias: false';
       throw invalid('bias', bias, rule);
     }
+    const shape = weightShape(this.#spec);
     if (isGpu(weight) || isGpu(bias)) {
-      this.#loadGpu(weight, bias);
+      const backend = this.#gpuLayer('GPU weights need', "the weights are on a GPU, and the layer's device is 'cpu'");
+      const check = (name: string, tensor: unknown, extents: number[]): Required<GpuTensor> =>
+        checkGpuTensor(backend.device, name, tensor, extents, dtype);
+      backend.loadGpu({
+        weight: check('weight', weight, shape),
+        bias: hasBias ? check('bias', bias, [outChannels]) : undefined,
+      });
+      this.#state = undefined;
     } else {
-      const shape = weightShape(this.#spec);
-      const copy = (name: string, tensor: HostTensor, extents: number[]): HostTensor =>
-        copied(checkHostTensor(name, tensor, extents, this.#spec.dtype));
-      const loaded = { weight: copy('weight', weight, shape) };
-      this.#state = bias === undefined ? loaded : { ...loaded, bias: copy('bias', bias, [this.#spec.outChannels]) };
+      const copy = (name: string, tensor: unknown, extents: number[]): HostTensor =>
+        copied(checkHostTensor(name, tensor, extents, dtype));
+      this.#state = {
+        weight: copy('weight', weight, shape),
+        bias: hasBias ? copy('bias', bias, [outChannels]) : undefined,
+      };
       this.#backend?.loadHost(this.#state);
       // The CPU's kernel depends on whether all weights are finite.
-      if (this.#backend instanceof CpuLayer) this.#forgetPlans();
+      if (this.#backend instanceof CpuLayer) this.#plans = this.#newPlans();
     }
     this.#initial = undefined;
     this.#stateLost = false;
@@ -163,16 +148,11 @@ export class ConvTranspose2d {
   async stateDict(): Promise<{ weight: HostTensor; bias?: HostTensor }> {
     this.#checkAlive();
     this.#draw();
-    if (this.#state !== undefined) {
-      const { weight, bias } = this.#state;
-      return bias === undefined ? { weight: copied(weight) } : { weight: copied(weight), bias: copied(bias) };
-    }
     this.#checkState();
-    if (!(this.#backend instanceof GpuLayer)) throw new Error('only a GPU layer keeps no host state');
-    const { weight, bias } = await this.#settled(this.#backend.stateDict(), undefined);
-    const { dtype, outChannels } = this.#spec;
-    const loaded = { weight: tensorOf(weightShape(this.#spec), weight, dtype) };
-    return this.#spec.bias ? { ...loaded, bias: tensorOf([outChannels], bias, dtype) } : loaded;
+    // Undefined: only the GPU has them.
+    if (this.#state === undefined) return this.#settled((this.#backend as GpuLayer).stateDict(), undefined);
+    const { weight, bias } = this.#state;
+    return { weight: copied(weight), ...(bias && { bias: copied(bias) }) };
   }
 
   /** The output's shape for an input's. @throws ConvTranspose2dError INVALID_ARGUMENT */
@@ -184,7 +164,7 @@ export class ConvTranspose2d {
   /** How a call of that shape will run. @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, DESTROYED */
   plan(inputShape: readonly number[], call?: Call): Plan {
     this.#checkAlive();
-    return this.#plan(inputShape, checkCall(call).outputSize).plan;
+    return this.#plans.of(inputShape, checkCall(call).outputSize).plan;
   }
 
   /**
@@ -204,7 +184,7 @@ export class ConvTranspose2d {
    * Computes one call from host to host: input (N, C, H, W) or (C, H, W), or channels last with `layout: 'NHWC'`; the output
    * likewise, of the shape that `outputShape` gives. The result comes in the form of the input: Float32Array, Float16Array, or
    * Uint16Array with float16 bits; with `call.output` it is written there. Neither may be transferred before the call has ended.
-   * On an emulated GPU, what was neither prepared nor is verified runs on what compiles fastest first.
+   * On an emulated GPU, the first call of a shape that was not prepared runs a kernel that compiles faster, unless it is verified.
    * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, OUT_OF_MEMORY, NOT_READY, DEVICE_LOST, GPU_ERROR, DESTROYED; the
    * signal's reason when aborted
    */
@@ -214,19 +194,21 @@ export class ConvTranspose2d {
     checkHostTensor('input', input, undefined, this.#spec.dtype);
     const outputShape = shapeOfOutput(this.#spec, input.shape, outputSize);
     if (output !== undefined) checkHostTensor('output', output, outputShape, this.#spec.dtype);
-    // An output may lie where the input does.
-    const verified = this.#verify !== 'off';
-    const shared = verified && output?.data.buffer === input.data.buffer;
+    // Verifying reads the input after the output was written, so it needs a copy if both share memory.
+    const verify = this.#verify;
+    const shared = verify !== 'off' && output?.data.buffer === input.data.buffer;
     // The caller's shape may change.
     const from = shared ? copied(input) : { shape: [...input.shape], data: input.data, dtype: this.#spec.dtype };
     const checkKept = keeping({ input: from, output });
     for (;;) {
       const { backend, layerPlan } = await this.#ready(from.shape, outputSize, signal);
       const loads = this.#loads;
-      const computed = backend.forward(layerPlan, from, output, signal, !verified).finally(checkKept);
+      const computed = backend.forward(layerPlan, from, output, signal, verify === 'off').finally(checkKept);
       const result = await this.#settled(computed, signal);
-      if (!(backend instanceof GpuLayer) || !this.#isToBeChecked(layerPlan)) return result;
-      const { mismatchOf, wrongOutput } = await this.#settled(loadVerify(), signal);
+      if (verify === 'off' || !(backend instanceof GpuLayer)) return result;
+      const { Verifier, mismatchOf, wrongOutput } = await this.#settled(loadVerify(), signal);
+      this.#verifier ??= new Verifier(verify);
+      if (!this.#verifier.isDue(layerPlan)) return result;
       const state = this.#state ?? (await this.stateDict());
       signal?.throwIfAborted();
       // Others may have been loaded meanwhile: nobody knows which the call had.
@@ -234,17 +216,9 @@ export class ConvTranspose2d {
       const wrong = wrongOutput(this.#spec, layerPlan, state, from, result);
       if (wrong === undefined) return result;
       const { kernel } = layerPlan.plan;
-      setKernelAside(backend.device, kernel);
+      setAsideOn(backend.device).add(kernel);
       this.#onMismatch(mismatchOf(layerPlan, adapterOf(backend.device), from.shape, wrong));
     }
-  }
-
-  #isToBeChecked(layerPlan: LayerPlan): boolean {
-    if (this.#verify === 'off') return false;
-    const due = this.#verify === 'always' || !this.#checked.has(layerPlan) || this.#calls % CHECKED_OF === 0;
-    this.#calls++;
-    this.#checked.add(layerPlan);
-    return due;
   }
 
   /**
@@ -255,26 +229,17 @@ export class ConvTranspose2d {
   encode(encoder: GPUCommandEncoder, input: GpuTensor, output?: GpuTensor, call?: Call): GpuTensor {
     this.#checkAlive();
     const { outputSize } = checkCall(call);
-    const backend = this.#backend;
-    if (backend === undefined) {
-      throw new ConvTranspose2dError(
-        'NOT_READY',
-        'encode needs a known device: give the option device, or await prepare',
-      );
-    }
-    if (!(backend instanceof GpuLayer)) {
-      throw new ConvTranspose2dError(
-        'UNSUPPORTED',
-        "encode records GPU work, and the layer's device is 'cpu': call forward",
-      );
-    }
+    const backend = this.#gpuLayer(
+      'encode needs',
+      "encode records GPU work, and the layer's device is 'cpu': call forward",
+    );
     checkEncoder(encoder);
     this.#draw();
     this.#checkState();
     const { device } = backend;
     const { dtype } = this.#spec;
     const from = checkGpuTensor(device, 'input', input, undefined, dtype);
-    const layerPlan = this.#plan(from.shape, outputSize);
+    const layerPlan = this.#plans.of(from.shape, outputSize);
     const { outputShape } = layerPlan.plan;
     if (output !== undefined) {
       const to = checkGpuTensor(device, 'output', output, outputShape, dtype);
@@ -296,7 +261,7 @@ export class ConvTranspose2d {
   destroy(): void {
     this.#destroyed = true;
     this.#backend?.destroy();
-    this.#plans.clear();
+    this.#plans = this.#newPlans();
   }
 
   #checkAlive(): void {
@@ -327,7 +292,7 @@ export class ConvTranspose2d {
     }
   }
 
-  /** Says of a lost GPU who makes a new one. */
+  /** Adds to the error of a lost GPU who has to make a new one: the next call, or the caller. */
   #explained(error: unknown): unknown {
     if (!(error instanceof ConvTranspose2dError) || error.code !== 'DEVICE_LOST' || this.device === 'cpu') return error;
     const then =
@@ -343,13 +308,15 @@ export class ConvTranspose2d {
       device === 'cpu' ? new CpuLayer(this.#spec, capabilities) : new GpuLayer(device, this.#spec, capabilities);
     if (this.#state !== undefined) backend.loadHost(this.#state);
     this.#backend = backend;
-    this.#forgetPlans();
+    this.#plans = this.#newPlans();
     return backend;
   }
 
-  #forgetPlans(): void {
-    this.#plans.clear();
-    this.#recent = undefined;
+  /** An empty cache of plans, for the device as far as it is known. */
+  #newPlans(): KeptPlans {
+    const backend = this.#backend;
+    const capabilities = backend?.capabilities ?? capabilitiesOf(undefined, 'no device is known yet');
+    return new KeptPlans(this.#spec, capabilities, (layerPlan) => backend?.release(layerPlan));
   }
 
   /** The backend, once its device is known, and the plan of a call on it. */
@@ -364,8 +331,8 @@ export class ConvTranspose2d {
     this.#draw();
     let backend = this.#backend;
     if (this.#asked === undefined && (backend === undefined || isLost(backend))) {
-      const { device, because } = await sharedDevice();
-      signal?.throwIfAborted();
+      const asked = sharedDevice();
+      const { device, because } = await (signal === undefined ? asked : orAborted(asked, signal));
       this.#checkAlive();
       backend = this.#backend;
       if (backend === undefined || isLost(backend)) {
@@ -375,60 +342,16 @@ export class ConvTranspose2d {
       }
     }
     this.#checkState();
-    if (backend === undefined) throw new Error('a layer with a device has its backend');
-    return { backend, layerPlan: this.#plan(inputShape, outputSize) };
+    // Defined by now: a layer made with a device has had its backend since then.
+    return { backend: backend!, layerPlan: this.#plans.of(inputShape, outputSize) };
   }
 
-  #plan(inputShape: readonly number[], outputSize: Pair | undefined): LayerPlan {
-    this.#forgetSetAside();
-    const recent = this.#recent;
-    if (recent !== undefined && outputSize === undefined && sameShape(recent.inputShape, inputShape))
-      return recent.plan;
-    // Checked before it is looked up: what only prints like a shape is none.
-    shapeOfOutput(this.#spec, inputShape, outputSize);
-    const key = `${String(inputShape)}|${String(outputSize)}`;
-    let layerPlan = this.#plans.get(key);
-    if (layerPlan === undefined) {
-      const capabilities = this.#backend?.capabilities ?? capabilitiesOf(this.#asked, 'no device is known yet');
-      layerPlan = planLayer(this.#spec, inputShape, outputSize, capabilities);
-    } else {
-      this.#plans.delete(key);
-    }
-    this.#plans.set(key, layerPlan);
-    const [oldest] = this.#plans;
-    if (oldest !== undefined && this.#plans.size > KEPT_PLANS) {
-      this.#plans.delete(oldest[0]);
-      this.#backend?.release(oldest[1]);
-    }
-    this.#recent = outputSize === undefined ? { inputShape: [...inputShape], plan: layerPlan } : undefined;
-    return layerPlan;
-  }
-
-  /** Plans anew when a kernel was set aside, by whichever layer. */
-  #forgetSetAside(): void {
-    const count = this.#backend?.capabilities.setAside?.size ?? 0;
-    if (count === this.#setAside) return;
-    this.#setAside = count;
-    for (const layerPlan of this.#plans.values()) this.#backend?.release(layerPlan);
-    this.#forgetPlans();
-  }
-
-  #loadGpu(weight: HostTensor | GpuTensor, bias: HostTensor | GpuTensor | undefined): void {
+  #gpuLayer(needs: string, onCpu: string): GpuLayer {
     const backend = this.#backend;
-    if (backend === undefined) {
-      throw new ConvTranspose2dError(
-        'NOT_READY',
-        'GPU weights need a known device: give the option device, or await prepare',
-      );
-    }
-    if (!(backend instanceof GpuLayer)) {
-      throw new ConvTranspose2dError('UNSUPPORTED', "the weights are on a GPU, and the layer's device is 'cpu'");
-    }
-    const { dtype, outChannels } = this.#spec;
-    const gpuWeight = checkGpuTensor(backend.device, 'weight', weight, weightShape(this.#spec), dtype);
-    const gpuBias = bias === undefined ? undefined : checkGpuTensor(backend.device, 'bias', bias, [outChannels], dtype);
-    backend.loadGpu({ weight: gpuWeight, bias: gpuBias });
-    this.#state = undefined;
+    if (backend instanceof GpuLayer) return backend;
+    throw backend === undefined
+      ? new ConvTranspose2dError('NOT_READY', `${needs} a known device: give the option device, or await prepare`)
+      : new ConvTranspose2dError('UNSUPPORTED', onCpu);
   }
 }
 
@@ -437,58 +360,5 @@ const isLost = ({ device }: Backend): boolean => device !== 'cpu' && lossOf(devi
 function copied(tensor: HostTensor): HostTensor {
   const bytes = allocate(tensor.data.byteLength);
   new Uint8Array(bytes).set(bytesOf(tensor.data));
-  return hostTensorLike(tensor, [...tensor.shape], bytes);
-}
-
-function shapeOfOutput(spec: Spec, inputShape: unknown, outputSize: unknown): number[] {
-  const input = checkInputShape(spec, inputShape);
-  return layoutShape(spec, input, spec.outChannels, outputExtents(spec, input, outputSize));
-}
-
-/**
- * The shape that `convTranspose2d` gives for an input's, (N, C, H, W) or (C, H, W), and a weight's, (I, O, H, W), or those in
- * the layouts that the options say.
- * @throws ConvTranspose2dError INVALID_ARGUMENT
- */
-export function outputShape(
-  inputShape: readonly number[],
-  weightShape: readonly number[],
-  options?: ConvTranspose2dOptions,
-): number[] {
-  const { layer } = splitCall(options);
-  const { inChannels, outChannels, kernelSize } = weightExtents(weightShape, layer['weightLayout'], layer['groups']);
-  const { spec } = resolveOptions(inChannels, outChannels, kernelSize, layer);
-  return shapeOfOutput(spec, inputShape, undefined);
-}
-
-/**
- * One transposed convolution, host in and host out: input (N, C, H, W) or (C, H, W), weight (I, O, H, W) and bias (all
- * output channels), each in the layout that the options say. Makes a layer, calls it, and lets it go.
- * @throws ConvTranspose2dError; the signal's reason when aborted
- */
-export async function convTranspose2d(
-  input: HostTensor,
-  weight: HostTensor,
-  bias?: HostTensor | null,
-  options?: ConvTranspose2dOptions & Call,
-): Promise<HostTensor> {
-  const { layer: layerOptions, call } = splitCall(options);
-  checkHostTensor('weight', weight, undefined);
-  const { inChannels, outChannels, kernelSize } = weightExtents(
-    weight.shape,
-    layerOptions['weightLayout'],
-    layerOptions['groups'],
-  );
-  const hasBias = bias !== undefined && bias !== null;
-  const layer = new ConvTranspose2d(inChannels, outChannels, kernelSize, {
-    ...layerOptions,
-    bias: hasBias,
-    dtype: dtypeOf(weight),
-  });
-  try {
-    layer.loadStateDict(hasBias ? { weight, bias } : { weight });
-    return await layer.forward(input, call);
-  } finally {
-    layer.destroy();
-  }
+  return hostTensorLike(tensor, tensor.shape, bytes);
 }

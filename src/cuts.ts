@@ -1,5 +1,5 @@
 /** Cutting a call until every part's tensors fit a binding: by batch, groups, channels or rows. */
-import { addressesOf, type Addresses } from './addresses.ts';
+import { addressesOf, type Addresses } from './layouts.ts';
 import type { Limits } from './capabilities.ts';
 import { ConvTranspose2dError } from './errors.ts';
 import { roundUp, type AxisParameters } from './geometry.ts';
@@ -12,7 +12,7 @@ export interface Whole {
   readonly output: Size;
   readonly rows: AxisParameters;
   readonly columns: AxisParameters;
-  /** Of an element of input and output, as kernels read and write it. */
+  /** The size of an input or output element as kernels read and write it. */
   readonly elementBytes: 2 | 4;
 }
 
@@ -39,7 +39,7 @@ export interface Range {
   readonly size: number;
 }
 
-/** Parts of a call, at most. */
+/** The most parts that a call is cut into. */
 const MOST_PARTS = 4096;
 
 export function wholeCut({ spec, input, output }: Whole): Cut {
@@ -87,7 +87,7 @@ function halve(spec: Spec, cut: Cut, over: 'input' | 'output'): Cut[] | undefine
   return along('batch') ?? along('groups') ?? along(over === 'input' ? 'inChannels' : 'outChannels') ?? along('rows');
 }
 
-/** Two halves; the first a multiple of 4 where that leaves two. */
+/** Two halves, the first a multiple of 4 if possible: kernels read channels in fours. */
 function halves({ from, count }: Interval): Interval[] {
   const half = Math.ceil(count / 2);
   const first = count > 4 ? Math.min(roundUp(half, 4), count - 1) : half;
@@ -126,7 +126,7 @@ export const cutAxis = (axis: AxisParameters, rows: Interval): AxisParameters =>
   output: rows.count,
 });
 
-/** The inputs that an axis reads: [first, last], or nothing real. */
+/** The first and the last input that an axis reads; [0, 0] if it reads none, since a binding cannot be empty. */
 function inputsRead(axis: AxisParameters): readonly [number, number] {
   const reach = axis.dilation * (axis.kernel - 1);
   const first = Math.max(0, Math.ceil((axis.padding - reach) / axis.stride));
@@ -134,7 +134,7 @@ function inputsRead(axis: AxisParameters): readonly [number, number] {
   return first <= last ? [first, last] : [0, 0];
 }
 
-/** The elements [from, to) of a tensor between the first and the last of a box. */
+/** The elements [from, to) of a tensor that a box of it spans, from its first element to its last. */
 function touched(
   addresses: Addresses,
   batch: Interval,

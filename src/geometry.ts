@@ -123,35 +123,20 @@ export function axisGeometry(asked: AxisParameters): Axis {
   return { input, output, kernel, stride: Math.min(stride, output), tapStep, inputStep, residues };
 }
 
-/** Σ ⌊(a·i + b) / m⌋ for i = 0 … n − 1, as Euclid's algorithm goes; all at least 0, m at least 1. */
-function floorSum(n: bigint, m: bigint, a: bigint, b: bigint): bigint {
-  let sum = 0n;
-  for (;;) {
-    sum += ((n * (n - 1n)) / 2n) * (a / m) + n * (b / m);
-    const last = (a % m) * n + (b % m);
-    if (last < m) return sum;
-    // The same lattice points, counted along the other axis.
-    [n, m, a, b] = [last / m, a % m, m, last % m];
-  }
+/** Σ max(0, first − j·step) for j = 0 … count − 1. */
+function ramp(first: number, step: number, count: number): number {
+  const n = Math.min(count, Math.max(0, Math.ceil(first / step)));
+  return n * first - (step * n * (n - 1)) / 2;
 }
 
-/** How many (i, k), both at least 0, have i·s + k·d ≤ most. */
-function pairsUpTo(most: bigint, s: bigint, d: bigint): bigint {
-  if (most < 0n) return 0n;
-  const n = most / d + 1n;
-  return n + floorSum(n, s, d, most % d);
-}
-
-/** How many pairs of a tap k and a real input i there are along an axis: 0 ≤ i·s − p + k·d < O. */
-export function usefulTaps({ input, kernel, stride, dilation, padding, output }: AxisParameters): number {
-  const [s, d] = [BigInt(stride), BigInt(dilation)];
-  const [inputs, taps] = [BigInt(input) * s, BigInt(kernel) * d];
-  const upTo = (most: bigint): bigint =>
-    pairsUpTo(most, s, d) -
-    pairsUpTo(most - inputs, s, d) -
-    pairsUpTo(most - taps, s, d) +
-    pairsUpTo(most - inputs - taps, s, d);
-  return Number(upTo(BigInt(padding + output) - 1n) - upTo(BigInt(padding) - 1n));
+/** How many pairs of a tap and a real input there are along an axis: 0 ≤ m + i₀ − j·d′ < I. */
+export function usefulTaps({ input, inputStep, residues }: Axis): number {
+  return residues.reduce((sum, { taps, firstInput, positions }) => {
+    // A tap left out has none; another misses what is before the first input and behind the last.
+    const before = ramp((taps - 1) * inputStep - firstInput, inputStep, taps);
+    const behind = ramp(firstInput + positions - input, inputStep, taps);
+    return sum + taps * positions - before - behind;
+  }, 0);
 }
 
 /** A phase along one axis, as the plan prints it. */

@@ -1,22 +1,22 @@
 /**
  * The gradients of a transposed convolution, as index arithmetic.
  *
- * Input i and tap k meet in output o = s·i − p + k·d. With s′ = s/g, d′ = d/g, g = gcd(s, d), a tap is k = κ + s′·j: of class κ
- * below s′, the j-th. The output's gradient y′, picked class by class,
+ * Input i and tap k meet in output o = s·i − p + k·d. With s′ = s/g, d′ = d/g, g = gcd(s, d), every tap is k = κ + s′·j: the j-th of
+ * class κ < s′. Let z be the output's gradient y′, picked class by class:
  *
  *     z[κ][v] = y′[s·v + κ·d − p],    0 outside,
  *
- * has o at v = i + j·d′. So both gradients are sums over z with stride 1:
+ * In z, output o is at v = i + j·d′. So both gradients are sums over z with stride 1:
  *
  *     x′[i]  = Σ_{κ, j} z[κ][i + j·d′] · w[κ + s′·j]      a transposed convolution of z, its kernel turned around
  *     w′[k]  = Σ_i      z[κ][i + j·d′] · x[i]
  *
- * The first is planned and run as any forward call is, on the classes as channels.
+ * The first is planned and run as a forward call, with the classes of z as channels.
  */
 import { ConvTranspose2dError } from './errors.ts';
 import { gcd } from './geometry.ts';
 import type { InputExtents, Size, Spec } from './options.ts';
-import { weightStrides } from './weight-strides.ts';
+import { addressesOf, inOrder, weightStrides } from './layouts.ts';
 
 /** One axis of the gradients. */
 interface GradientAxis {
@@ -32,7 +32,7 @@ interface GradientAxis {
   readonly wide: number;
 }
 
-/** Elements of a tensor picked by tables, as `gradient_operands.wgsl` has it. */
+/** Which elements to pick from a tensor, by tables: see `gradient_operands.wgsl`. */
 export interface Pick {
   readonly batch: number;
   readonly groups: number;
@@ -42,18 +42,18 @@ export interface Pick {
   readonly extent: Size;
   /** Elements of the source between neighbours: batch, group, channel, inner channel, row, column. */
   readonly strides: readonly [number, number, number, number, number, number];
-  /** [row class][u], then [column class][v]; −1 for none. */
+  /** Tables of rows [row class][u], then of columns [column class][v]; −1 where there is no element. */
   readonly places: Int32Array;
 }
 
 export interface GradientPlan {
   readonly rows: GradientAxis;
   readonly columns: GradientAxis;
-  /** z, of the output's gradient. */
+  /** Picks z from the output's gradient. */
   readonly wide: Pick;
-  /** The input as it is, in texels. */
+  /** Picks all of the input, in order: only to make texels of it. */
   readonly input: Pick;
-  /** The weights by class, each kernel turned around. */
+  /** Picks the weights by class, each kernel turned around. */
   readonly weight: Pick;
   /** The transposed convolution of z that gives the input's gradient. */
   readonly spec: Spec;
@@ -73,7 +73,7 @@ function gradientAxis(input: number, kernel: number, stride: number, dilation: n
 /** A table stays below 64 MiB. */
 const MOST_PLACES = 2 ** 24;
 
-/** A table of both axes. @throws ConvTranspose2dError UNSUPPORTED */
+/** The tables of a pick: `at` gives the place for axis `a`, a class and a position. @throws ConvTranspose2dError UNSUPPORTED */
 function table(axes: readonly GradientAxis[], length: (axis: GradientAxis) => number, at: Place): Int32Array {
   const places = axes.reduce((sum, axis) => sum + axis.classes * length(axis), 0);
   if (places > MOST_PLACES) {
@@ -89,13 +89,6 @@ function table(axes: readonly GradientAxis[], length: (axis: GradientAxis) => nu
 }
 type Place = (a: number, axis: GradientAxis, tapClass: number, v: number) => number;
 
-/** Elements between neighbours of an image tensor: batch, channel, row, column. */
-function imageStrides({ layout }: Spec, channels: number, [height, width]: Size): [number, number, number, number] {
-  return layout === 'NCHW'
-    ? [channels * height * width, height * width, width, 1]
-    : [channels * height * width, 1, width * channels, channels];
-}
-
 /** Plans the gradients of a call with that input and output size. */
 export function planGradients(spec: Spec, input: InputExtents, output: Size): GradientPlan {
   const { groups, kernelSize, stride, dilation, padding } = spec;
@@ -108,7 +101,7 @@ export function planGradients(spec: Spec, input: InputExtents, output: Size): Gr
   const inside = (place: number, length: number): number => (place >= 0 && place < length ? place : -1);
   const weights = weightStrides(spec);
 
-  const [ob, oc, oh, ow] = imageStrides(spec, spec.outChannels, output);
+  const gradOutput = addressesOf(spec, spec.outChannels, output);
   const wide: Pick = {
     batch: input.batch,
     groups,
@@ -116,17 +109,17 @@ export function planGradients(spec: Spec, input: InputExtents, output: Size): Gr
     channels: outs,
     inner: 1,
     extent: wideSize,
-    strides: [ob, outs * oc, oc, 0, oh, ow],
+    strides: [gradOutput.batch, gradOutput.group, gradOutput.channel, 0, gradOutput.row, gradOutput.column],
     places: table(
       axes,
       (axis) => axis.wide,
       (a, _, tapClass, v) => inside(stride[a]! * v + tapClass * dilation[a]! - padding[a]!, output[a]!),
     ),
   };
-  const [ib, ic, ih, iw] = imageStrides(spec, spec.inChannels, size);
+  const from = addressesOf(spec, spec.inChannels, size);
   const identity: Pick = {
     ...{ batch: input.batch, groups, classes: [1, 1], channels: ins, inner: 1, extent: size },
-    strides: [ib, ins * ic, ic, 0, ih, iw],
+    strides: [from.batch, from.group, from.channel, 0, from.row, from.column],
     places: Int32Array.from(size.flatMap((length) => Array.from({ length }, (_, i) => i))),
   };
   const weight: Pick = {
@@ -161,20 +154,19 @@ export function planGradients(spec: Spec, input: InputExtents, output: Size): Gr
       bias: false,
       dtype: 'float32',
     },
-    wideShape:
-      spec.layout === 'NCHW' ? [input.batch, wideChannels, ...wideSize] : [input.batch, ...wideSize, wideChannels],
+    wideShape: inOrder(spec.layout, { N: input.batch, C: wideChannels, H: rows.wide, W: columns.wide }),
     weightSteps: [weights.h, weights.w, ins * weights.i, weights.i, weights.o],
   };
 }
 
-/** Elements that a pick gives. */
+/** How many elements a pick has. */
 export const pickedElements = ({ batch, groups, classes, channels, inner, extent }: Pick): number =>
   batch * groups * classes[0] * classes[1] * channels * inner * extent[0] * extent[1];
 
-/** Texels of four channels that a pick gives. */
+/** How many texels of four channels a pick has. */
 export const pickedTexels = (pick: Pick): number => pickedElements({ ...pick, channels: Math.ceil(pick.channels / 4) });
 
-/** What the gradients are of. `mask` is the forward's output where a ReLU was applied. */
+/** What the gradients are computed from. `mask` is the forward call's output if it applied a ReLU. */
 export interface Operands<Tensor> {
   readonly gradOutput: Tensor;
   readonly input: Tensor;

@@ -1,6 +1,7 @@
-import { ConvTranspose2dError, invalid } from './errors.ts';
+import { ConvTranspose2dError } from './errors.ts';
+import { invalid } from './invalid.ts';
+import { weightShape } from './layouts.ts';
 import {
-  checkCall,
   checkInputShape,
   layoutShape,
   optionsOf,
@@ -8,20 +9,18 @@ import {
   resolveOptions,
   splitCall,
   weightExtents,
-  weightShape,
   type Spec,
 } from './options.ts';
 import {
   allocate,
   bytesPerElement,
-  checkHostTensor,
   dtypeOf,
   elementCount,
   hostTensorLike,
-  keeping,
   storeFloat32,
   toFloat32Array,
 } from './tensors.ts';
+import { checkHostTensor, keeping } from './check-tensors.ts';
 import type { ConvTranspose2dOptions, Device, GpuTensor, HostTensor, Pair } from './types.ts';
 import { checkEncoder, checkGpuTensor, checkUsage, emptyTensor, overlap } from './webgpu/buffers.ts';
 import { capabilitiesOf, sharedDevice } from './webgpu/device.ts';
@@ -35,17 +34,17 @@ import { planLayer } from './plan.ts';
 
 /** What the gradients of a call are computed from. */
 export interface BackwardOperands<Tensor> {
-  /** Of the loss by the output: the output's shape. */
+  /** The loss's gradient with respect to the output, of the output's shape. */
   readonly gradOutput: Tensor;
   /** The forward call's. */
   readonly input: Tensor;
   /** In the options' `weightLayout`. */
   readonly weight: Tensor;
-  /** The forward call's output: with activation 'relu' alone. */
+  /** The forward call's output: only with activation 'relu'. */
   readonly forwardOutput?: Tensor | undefined;
 }
 
-/** The gradients of the loss by input, weight and bias, each of the shape of what it is the gradient by. */
+/** The loss's gradients with respect to input, weight and bias, each of that tensor's shape. */
 export interface BackwardResult<Tensor> {
   readonly gradInput: Tensor;
   readonly gradWeight: Tensor;
@@ -53,7 +52,7 @@ export interface BackwardResult<Tensor> {
   readonly gradBias: Tensor;
 }
 
-/** Where gradients go: a tensor; `null` for one that is not wanted; a new tensor when left out. */
+/** Where gradients go: a tensor to write to, or `null` for one that is not needed; left out, a new tensor is made. */
 export type BackwardTargets = { readonly [K in keyof BackwardResult<GpuTensor>]?: GpuTensor | null | undefined };
 
 /** The gradients that were recorded; `null` where that was asked for. */
@@ -65,7 +64,7 @@ export type EncodedGradients<T extends BackwardTargets> = {
     : GpuTensor;
 };
 
-/** What a backward call may say. */
+/** Options of a single backward call. */
 export interface BackwardCall {
   /** Wins over the options' own `outputSize`. */
   outputSize?: Pair | undefined;
@@ -81,6 +80,9 @@ function shapesOf(spec: Spec, inputShape: unknown, outputSize: unknown): Gradien
   };
 }
 
+/** The `outputSize` of a call, its only option. */
+const sizeAsked = (call: unknown): unknown => optionsOf(call, ['outputSize'], 'call')['outputSize'];
+
 function checkActivation({ activation }: Spec): void {
   if (activation === 'none' || activation === 'relu') return;
   throw invalid('activation', activation, "gradients are known of 'none' and 'relu'");
@@ -93,8 +95,8 @@ function checkForwardOutput({ activation }: Spec, forwardOutput: unknown): void 
 }
 
 /**
- * Records the gradients of transposed convolutions into a caller's encoder, on the caller's device: for training with
- * weights that never leave the GPU. float32 tensors; channels, kernel size and options as of `ConvTranspose2d`, and
+ * Records the gradients of transposed convolutions into a caller's encoder, on the caller's device, for training with weights
+ * that never leave the GPU. Tensors are float32; channels, kernel size and options are those of `ConvTranspose2d`, with
  * activation 'none' or 'relu'.
  * Source: torch.nn.ConvTranspose2d's derivative.
  */
@@ -124,7 +126,7 @@ export class ConvTranspose2dGradients {
    */
   async prepare(inputShape: readonly number[], call?: BackwardCall): Promise<void> {
     this.#checkAlive();
-    const { input, output } = shapesOf(this.#spec, inputShape, checkCall(call).outputSize);
+    const { input, output } = shapesOf(this.#spec, inputShape, sizeAsked(call));
     try {
       if (input.batch > 0) await this.#gradients.prepare(input, output);
     } finally {
@@ -134,7 +136,8 @@ export class ConvTranspose2dGradients {
 
   /**
    * Records a backward call: no submit, no wait, no readback. Gradients that are not given are made (STORAGE | COPY_SRC |
-   * COPY_DST), and are the caller's; those that are `null` are not computed. They are overwritten, not added to. Submit what was recorded before `destroy`.
+   * COPY_DST), and are the caller's; those that are `null` are not computed. They are overwritten, not accumulated. Submit what was
+   * recorded before `destroy`.
    * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED beyond the device's limits, DESTROYED
    */
   encodeBackward<T extends BackwardTargets = object>(
@@ -153,7 +156,7 @@ export class ConvTranspose2dGradients {
     const tensor = (name: string, value: unknown, shape?: number[]): Required<GpuTensor> =>
       checkGpuTensor(device, name, value, shape, 'float32');
     const from = tensor('input', named['input']);
-    const { input, output, outputShape } = shapesOf(spec, from.shape, checkCall(call).outputSize);
+    const { input, output, outputShape } = shapesOf(spec, from.shape, sizeAsked(call));
     const checked: Operands<Required<GpuTensor>> = {
       gradOutput: tensor('gradOutput', named['gradOutput'], outputShape),
       input: from,
@@ -196,7 +199,7 @@ export class ConvTranspose2dGradients {
     }
   }
 
-  /** Lets go of everything that was made, but for the gradients. */
+  /** Releases everything that was made, except for the gradients themselves. */
   destroy(): void {
     this.#destroyed = true;
     this.#gradients.destroy();
@@ -208,17 +211,20 @@ export class ConvTranspose2dGradients {
 }
 
 /**
- * The gradients of one transposed convolution by its input, weight and bias, host in and host out: what PyTorch's autograd
- * gives for `torch.nn.functional.conv_transpose2d`. All options of the forward call, with activation 'none', or 'relu' and the
- * forward call's output. Gradients come in the form of what they are the gradient by; sums are float32 at least.
- * @param gradOutput the loss's gradient by the output, of the output's shape
+ * The gradients of one transposed convolution with respect to its input, weight and bias, from host to host: what PyTorch's
+ * autograd computes for `torch.nn.functional.conv_transpose2d`. Takes all options of the forward call; the activation must be 'none',
+ * or 'relu' with `forwardOutput`. Each gradient has the array type of its tensor (the bias's that of the weight).
+ * @param gradOutput the loss's gradient with respect to the output, of the output's shape
  * @throws ConvTranspose2dError; the signal's reason when aborted
  */
 export async function convTranspose2dBackward(
   gradOutput: HostTensor,
   input: HostTensor,
   weight: HostTensor,
-  options?: ConvTranspose2dOptions & { forwardOutput?: HostTensor; signal?: AbortSignal },
+  options?: ConvTranspose2dOptions & {
+    forwardOutput?: HostTensor | undefined;
+    signal?: AbortSignal | undefined;
+  },
 ): Promise<{ gradInput: HostTensor; gradWeight: HostTensor; gradBias: HostTensor }> {
   const { layer, call } = splitCall(options, ['forwardOutput']);
   const forwardOutput = options?.forwardOutput;
@@ -241,8 +247,7 @@ export async function convTranspose2dBackward(
   stop.throwIfAborted();
   const checkKept = keeping({ gradOutput, input, weight, forwardOutput });
   const compute = async (): Promise<Gradients<Float32Array>> => {
-    const device: Device = asked ?? (await sharedDevice()).device;
-    stop.throwIfAborted();
+    const device: Device = asked ?? (await orAborted(sharedDevice(), stop)).device;
     const operands: Operands<Float32Array> = {
       gradOutput: toFloat32Array(gradOutput),
       input: toFloat32Array(input),
@@ -260,8 +265,8 @@ export async function convTranspose2dBackward(
   });
   const like = (tensor: HostTensor, shape: readonly number[], values: Float32Array): HostTensor => {
     const bytes = values.buffer as ArrayBuffer;
-    if (dtype === 'float32') return hostTensorLike(tensor, [...shape], bytes);
-    const result = hostTensorLike(tensor, [...shape], allocate(elementCount(shape) * bytesPerElement(dtype)));
+    if (dtype === 'float32') return hostTensorLike(tensor, shape, bytes);
+    const result = hostTensorLike(tensor, shape, allocate(elementCount(shape) * bytesPerElement(dtype)));
     storeFloat32(values, result.data);
     return result;
   };

@@ -1,5 +1,6 @@
-export { ConvTranspose2d, convTranspose2d, outputShape } from './conv-transpose2d.ts';
+export { ConvTranspose2d } from './conv-transpose2d.ts';
 export { ConvTranspose2dError, type ConvTranspose2dErrorCode } from './errors.ts';
+export { convTranspose2d, outputShape } from './functions.ts';
 export {
   ConvTranspose2dGradients,
   convTranspose2dBackward,

@@ -1,7 +1,8 @@
 /** Weights to begin with: PyTorch's distribution, bilinear interpolation, ICNR. */
-import { integer, optionsOf, pair, type Spec, weightShape } from './options.ts';
+import { weightShape } from './layouts.ts';
+import { integer, optionsOf, pair, type Spec } from './options.ts';
 import { elementCount, tensorOf, zeros } from './tensors.ts';
-import { invalid } from './errors.ts';
+import { invalid } from './invalid.ts';
 import type { HostTensor, Pair, StateDict } from './types.ts';
 
 /** Uniform numbers in [0, 1) from a seed: a counter through a 32-bit mixing function (Steele, Lea and Flood's SplitMix). */

@@ -4,7 +4,7 @@ import type { Axis } from './geometry.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Problem } from './problem.ts';
 
-/** Of the GPU's kernels, each a shader of that name. */
+/** The GPU's kernels: each is a shader of that name. */
 export type KernelName =
   'direct' | 'phase-registers' | 'phase-registers-quick' | 'all-phases-registers' | 'phase-gemm' | 'phase-gemm-small';
 
@@ -16,7 +16,7 @@ export interface KernelChoice {
   readonly reason: string;
   /** The kernel's overrides beyond those that every kernel has. */
   readonly constants: Readonly<Record<string, number>>;
-  /** In a line; the plan folds them into a grid. */
+  /** In one line; the plan folds them into a grid. */
   readonly workgroups: number;
   /** Of a kernel that reads texels: how many its input takes. */
   readonly texels?: number;
@@ -52,7 +52,7 @@ function firstChoice(problem: Problem, capabilities: Capabilities): KernelChoice
 export interface RegisterTile {
   readonly positions: 1 | 4 | 8 | 12 | 16;
   readonly vectors: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
-  /** Neighbouring invocations take turns at that many runs of positions. */
+  /** That many neighbouring invocations share a block of positions: each takes every `lanes`-th one. */
   readonly lanes: number;
   /** Invocations in a workgroup; 8 unless told, as few as keep an emulated GPU's threads busy. */
   readonly workgroup?: number;
@@ -62,7 +62,7 @@ type AllPhasesTile = RegisterTile & { readonly positions: 1 | 4 | 8; readonly ve
 
 function tilesOf<P, V>(positions: readonly P[], vectors: readonly V[]): { positions: P; vectors: V; lanes: number }[] {
   return positions.flatMap((p) =>
-    // Fewer taps find an input of a single position than of four.
+    // Taps are chosen for a block as a whole: one of a single position visits fewer than one of four lanes would.
     vectors.flatMap((v) => (p === 1 ? [1] : [4, 1]).map((lanes) => ({ positions: p, vectors: v, lanes }))),
   );
 }
@@ -72,7 +72,7 @@ const PHASE_TILES: readonly RegisterTile[] = /* @__PURE__ */ tilesOf(
 );
 const ALL_PHASES_TILES: readonly AllPhasesTile[] = /* @__PURE__ */ tilesOf([8, 4, 1] as const, [4, 3, 2, 1] as const);
 
-/** What things cost an emulated GPU, in multiplications of the kernel that reads buffers. */
+/** What things cost on an emulated GPU. The unit is a multiplication of the kernel that reads buffers; see bench/NOTES.md, Model. */
 interface Costs {
   /** A load: of a texel, or of an element of a buffer. */
   readonly load: number;
@@ -91,19 +91,19 @@ const SOME_WORKGROUPS = 8;
 /** What fits a texture of every device, 4096 in a line. */
 const MOST_TEXELS = 2 ** 24;
 
-/** Compiling, in the same unit: a shader for all tiles, or for one; and each sum of a tile that has one run of positions. */
+/** The cost of compiling, in the same unit: a shader that is written for all tiles, one for a single tile, and each sum of the tile. */
 const COMPILE = { all: 200e6, one: 100e6, sum: 2e6 };
 const QUICK_TILE = { positions: 4, vectors: 2, lanes: 1 } as const;
 
 type Costed = KernelChoice & {
   readonly cost: number;
-  /** Of compiling it: too much where there are several runs of positions, for each is as much code again. */
+  /** Of compiling it. Infinite beyond four positions: every further four are the same code once more. */
   readonly compile: number;
 };
 
 /**
- * The kernel and tile that cost least, by a count of loads, multiplications and stores; unused parts of tiles count too. And
- * the tile of that kernel which costs least where it must be compiled first.
+ * The kernel and tile that cost least, by a count of loads, multiplications and stores; unused parts of tiles count too. With it,
+ * as `quick`, the tile of that kernel which costs least if compiling counts as well.
  */
 function softwareKernel(problem: Problem): KernelChoice {
   const possible = [
@@ -186,7 +186,7 @@ interface RegisterWork {
   readonly positions: number;
   readonly columns: number;
   readonly phases: number;
-  /** Of the innermost loop, on average over the phases, and the input channels of each. */
+  /** Rounds of the innermost loop, on average over the phases; and input channels of one round. */
   readonly rounds: number;
   readonly depth: 1 | 4;
   readonly costs: Costs;
@@ -197,11 +197,11 @@ function registers({ batch, groups }: Problem, tile: RegisterTile, work: Registe
   const { load, multiply, start, store } = work.costs;
   const blocks = Math.ceil(work.positions / (lanes * positions)) * Math.ceil(work.columns / (4 * vectors));
   const invocations = lanes * blocks * work.phases * groups * batch;
-  // The shaders count in 32 bits, a grid's few beyond the last included.
+  // The shaders count invocations in 32 bits, including the few of the grid that are beyond the last one.
   if (invocations > 2 ** 31) return undefined;
   const workgroups = Math.ceil(invocations / workgroup);
   const sums = positions * 4 * vectors;
-  // A texel holds four input channels of a position, or of one channel four columns.
+  // A load gives four values: input channels of one position, or columns of one input channel.
   const round = load * (positions + 4 * vectors) + multiply * work.depth * sums;
   const each = start + store * sums + round * work.rounds;
   return {
@@ -229,25 +229,27 @@ function sharedPositions({ output, stride, residues }: Axis): number | undefined
   return shared ? Math.floor((output - 1) / stride) + last.firstInput - first.firstInput + 1 : undefined;
 }
 
-/** Workgroups that keep a large GPU busy: below, smaller tiles spread the work further. */
+/** Workgroups that keep a large GPU busy. With fewer, a smaller tile spreads the work further. */
 const MANY_WORKGROUPS = 256;
 
 function hardwareKernel(problem: Problem): KernelChoice {
   const { outChannels, rows, columns } = problem;
   if (outChannels < 8) {
-    // Too few columns for a tile of a matrix product. Neighbouring invocations take neighbouring positions.
+    // Too few columns for a tile of a matrix product. The invocations of a workgroup take neighbouring positions, and share weights.
     const vectors = (channels: number): AllPhasesTile['vectors'] =>
-      channels > 12 ? 4 : channels > 8 ? 3 : channels > 4 ? 2 : 1;
-    const tile = { positions: 4, lanes: 32, workgroup: 64 } as const;
+      Math.min(4, Math.ceil(channels / 4)) as AllPhasesTile['vectors'];
+    const tile = { positions: 4, lanes: 64, workgroup: 64 } as const;
     const phases = rows.residues.length * columns.residues.length;
     const all = allPhasesRegisters(problem, { ...tile, vectors: vectors(outChannels * phases) });
     if (all !== undefined) return all;
     const narrow = phaseRegisters(problem, { ...tile, vectors: vectors(outChannels) });
-    // A GPU's samplers round coordinates, and its loads cost no more.
+    // Samplers of real GPUs may round coordinates, and loading a texel costs no more there.
     return narrow ? { ...narrow, constants: { ...narrow.constants, SAMPLED: 0 } } : direct(problem, TOO_LARGE);
   }
-  const wide = phaseGemm(problem, WIDE);
-  return wide.workgroups >= MANY_WORKGROUPS && outChannels >= 32 ? wide : phaseGemm(problem, SMALL);
+  return least(
+    TILES.map((tile) => phaseGemm(problem, tile)),
+    ({ cost }) => cost,
+  )!;
 }
 
 /** What a workgroup of a tiled kernel computes, and what each of its invocations does of it. */
@@ -255,30 +257,41 @@ export interface Tile {
   readonly kernel: 'phase-gemm' | 'phase-gemm-small';
   readonly positions: number;
   readonly channels: number;
+  /** Input channels at a time. */
   readonly depth: number;
   /** Outputs of one invocation: 8 × 8 or 4 × 4. */
   readonly each: 64 | 16;
+  /** What an input channel takes an invocation, loads included: counted in what Mesa's compiler makes for RDNA 3. */
+  readonly instructions: number;
 }
-const WIDE: Tile = { kernel: 'phase-gemm', positions: 64, channels: 64, depth: 16, each: 64 };
-const SMALL: Tile = { kernel: 'phase-gemm-small', positions: 32, channels: 32, depth: 16, each: 16 };
+const SMALL: Tile = { kernel: 'phase-gemm-small', positions: 32, channels: 32, depth: 16, each: 16, instructions: 26 };
+const TILES: readonly Tile[] = [
+  { kernel: 'phase-gemm', positions: 64, channels: 64, depth: 16, each: 64, instructions: 87 },
+  { kernel: 'phase-gemm', positions: 128, channels: 32, depth: 16, each: 64, instructions: 90 },
+  { kernel: 'phase-gemm-small', positions: 64, channels: 16, depth: 16, each: 16, instructions: 28 },
+  SMALL,
+];
 
 /** A matrix product for each phase, tile by tile through workgroup memory, in one dispatch. */
-export function phaseGemm(problem: Problem, tile: Tile): KernelChoice {
+export function phaseGemm(problem: Problem, tile: Tile): KernelChoice & { readonly cost: number } {
+  const { kernel, positions: POSITIONS, channels: CHANNELS, depth: DEPTH, each, instructions } = tile;
   const { batch, groups, outChannels, rows, columns } = problem;
-  const positions = batch * (rows.residues[0]?.positions ?? 0) * (columns.residues[0]?.positions ?? 0);
-  const tiles = Math.ceil(positions / tile.positions) * Math.ceil(outChannels / tile.channels);
-  const { positions: TILE_POSITIONS, channels: TILE_CHANNELS, depth: TILE_DEPTH, each } = tile;
+  const positions = batch * rows.residues[0]!.positions * columns.residues[0]!.positions;
+  const tiles = Math.ceil(positions / POSITIONS) * Math.ceil(outChannels / CHANNELS);
+  const workgroups = tiles * groups * rows.residues.length * columns.residues.length;
+  const INVOCATIONS = (POSITIONS * CHANNELS) / each;
   return {
-    kernel: tile.kernel,
-    reason: `a matrix product a phase, in tiles of ${TILE_POSITIONS} positions × ${TILE_CHANNELS} channels`,
-    constants: { TILE_POSITIONS, TILE_CHANNELS, TILE_DEPTH, INVOCATIONS: (TILE_POSITIONS * TILE_CHANNELS) / each },
-    workgroups: tiles * groups * rows.residues.length * columns.residues.length,
+    kernel,
+    reason: `a matrix product a phase, in tiles of ${POSITIONS} positions × ${CHANNELS} channels`,
+    constants: { POSITIONS, CHANNELS, DEPTH, INVOCATIONS },
+    workgroups,
+    cost: Math.max(workgroups, MANY_WORKGROUPS) * INVOCATIONS * instructions,
   };
 }
 
 const DIRECT_WORKGROUP = 64;
 
-/** One invocation an output. Every other kernel is held against it. */
+/** One invocation an output. The other kernels are tested against it. */
 export function direct(problem: Problem, reason: string): KernelChoice {
   const outputs = problem.batch * problem.groups * problem.outChannels * problem.rows.output * problem.columns.output;
   return {

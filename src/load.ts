@@ -1,4 +1,4 @@
-/** Chunks that most pages never load: the CPU path, when a layer or a call finds that it runs there, and what verifies calls. */
+/** Loads what most pages never need, from chunks of their own: the CPU path, and the code that verifies calls. */
 import type * as Calls from './cpu/calls.ts';
 import type * as CpuGradients from './cpu/gradients.ts';
 import type * as Plain from './cpu/plain.ts';
@@ -14,7 +14,7 @@ export async function loadCalls(): Promise<typeof Calls> {
   return calls;
 }
 
-/** A module as cpu/wasm-text.ts reads it, and where the flags of its imported memory's limits are. */
+/** A WebAssembly module as text (see cpu/wasm-text.ts), and the byte that says whether the memory it imports is shared. */
 export function loadWasm(variant: WasmVariant): Promise<{ readonly text: string; readonly memoryFlags: number }> {
   return variant === 'simd' ? import('./cpu/wasm-simd.ts') : import('./cpu/wasm-relaxed-simd.ts');
 }

@@ -1,7 +1,18 @@
-/** The door: options and shapes are checked here, once, and leave as a frozen `Spec`. */
-import { invalid, shown } from './errors.ts';
+/** Options and shapes are checked here, once, and become a frozen `Spec`; what is behind relies on it. */
+import { has, invalid, shown } from './invalid.ts';
 import { fullLength } from './geometry.ts';
-import type { Activation, Call, ConvTranspose2dOptions, Device, DType, Layout, WeightLayout } from './types.ts';
+import { byAxis, inOrder } from './layouts.ts';
+import {
+  ACTIVATIONS,
+  type Activation,
+  type Call,
+  type ConvTranspose2dOptions,
+  type Device,
+  type DType,
+  type LayerOptions,
+  type Layout,
+  type WeightLayout,
+} from './types.ts';
 
 /** (height, width) */
 export type Size = readonly [height: number, width: number];
@@ -28,37 +39,7 @@ export interface Spec {
 
 const LARGEST = 2 ** 31 - 1;
 const WEIGHT_LAYOUTS = ['IOHW', 'HWOI', 'OHWI'] as const;
-/** In the order of the shaders' ACTIVATION, and of assembly/activation.ts. */
-export const ACTIVATIONS: readonly Activation[] = [
-  'none',
-  'relu',
-  'relu6',
-  'leaky-relu',
-  'sigmoid',
-  'tanh',
-  'gelu',
-  'silu',
-];
 const DEVICES = "'cpu', a GPUDevice (await requestDevice() gives either), or left out";
-
-const layerOptionNames = [
-  'stride',
-  'padding',
-  'outputPadding',
-  'outputSize',
-  'groups',
-  'dilation',
-  'layout',
-  'weightLayout',
-  'activation',
-  'negativeSlope',
-  'device',
-  'verify',
-  'onMismatch',
-] as const satisfies (keyof ConvTranspose2dOptions)[];
-const constructorNames: readonly string[] = [...layerOptionNames, 'bias', 'dtype', 'seed'];
-const functionNames: readonly string[] = [...layerOptionNames, 'signal', 'output'];
-const callNames: readonly string[] = ['outputSize', 'signal', 'output'] satisfies (keyof Call)[];
 
 function isInteger(value: unknown, least: number): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= LARGEST;
@@ -69,31 +50,32 @@ export function integer(name: string, value: unknown, least: number): number {
   throw invalid(name, value, `it must be an integer from ${least} to ${LARGEST}`);
 }
 
+/** A copy of a list of so many integers; undefined of anything else. */
+function integers(value: unknown, count: number, least: number): number[] | undefined {
+  if (!Array.isArray(value) || value.length !== count) return undefined;
+  const list = Array.from({ length: count }, (_, at) => (value as unknown[])[at]);
+  return list.every((one) => isInteger(one, least)) ? list : undefined;
+}
+
 export function pair(name: string, value: unknown, least: number): Size {
-  if (isInteger(value, least)) return [value, value];
-  if (Array.isArray(value) && value.length === 2) {
-    const [height, width] = value as unknown[];
-    if (isInteger(height, least) && isInteger(width, least)) return [height, width];
-  }
+  const [height, width] = isInteger(value, least) ? [value, value] : (integers(value, 2, least) ?? []);
+  if (height !== undefined && width !== undefined) return [height, width];
   throw invalid(name, value, `it must be an integer from ${least} to ${LARGEST}, or two of them: [height, width]`);
 }
 
-function sides(value: unknown): Spec['padding'] {
+function sides(name: string, value: unknown): Spec['padding'] {
   if (Array.isArray(value) && value.length === 4) {
-    const [top, left, bottom, right] = value as unknown[];
-    const least = -LARGEST;
-    if (isInteger(top, least) && isInteger(left, least) && isInteger(bottom, least) && isInteger(right, least)) {
-      return [top, left, bottom, right];
-    }
-    throw invalid('padding', value, `four numbers [top, left, bottom, right] must be integers within ±${LARGEST}`);
+    const list = integers(value, 4, -LARGEST);
+    if (list !== undefined) return list as [number, number, number, number];
+    throw invalid(name, value, `four numbers [top, left, bottom, right] must be integers within ±${LARGEST}`);
   }
   if (typeof value === 'string' || (Array.isArray(value) && value.length !== 2)) {
     const forms = 'it must be one number, [height, width] or [top, left, bottom, right]';
     const words = "; 'same' and the like: see webgpu-conv-transpose2d/frameworks";
-    throw invalid('padding', value, typeof value === 'string' ? forms + words : forms);
+    throw invalid(name, value, typeof value === 'string' ? forms + words : forms);
   }
-  const [height, width] = pair('padding', value, 0);
-  return [height, width, height, width];
+  const both = pair(name, value, 0);
+  return [...both, ...both];
 }
 
 export function oneOf<const T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
@@ -101,6 +83,45 @@ export function oneOf<const T extends string>(name: string, value: unknown, allo
   if (found !== undefined) return found;
   throw invalid(name, value, `it must be one of ${allowed.map((choice) => shown(choice)).join(', ')}`);
 }
+
+export function ofType(name: string, value: unknown, [type, rule]: readonly [type: string, rule: string]): unknown {
+  if (typeof value === type && !(type === 'number' && !Number.isFinite(value))) return value;
+  throw invalid(name, value, `it must be ${rule}`);
+}
+
+function deviceOf(name: string, value: unknown): Device {
+  if (value === 'cpu' || (has(value, 'createComputePipeline') && has(value, 'queue'))) return value as Device;
+  throw invalid(name, value, `it must be ${DEVICES}`);
+}
+
+/** How an option is checked, its default, and the check's own argument, such as the values it allows. */
+export type Rule = readonly [
+  check: (name: string, value: unknown, allowed: never) => unknown,
+  otherwise: unknown,
+  allowed?: unknown,
+];
+
+const LAYER_RULES: Readonly<Record<keyof ConvTranspose2dOptions, Rule>> = {
+  stride: [pair, 1, 1],
+  padding: [sides, 0],
+  outputPadding: [pair, 0, 0],
+  outputSize: [pair, undefined, 1],
+  groups: [integer, 1, 1],
+  dilation: [pair, 1, 1],
+  layout: [oneOf, 'NCHW', ['NCHW', 'NHWC']],
+  weightLayout: [oneOf, 'IOHW', WEIGHT_LAYOUTS],
+  activation: [oneOf, 'none', ACTIVATIONS],
+  negativeSlope: [ofType, 0.01, ['number', 'a finite number']],
+  device: [deviceOf, undefined],
+  verify: [oneOf, 'off', ['off', 'sample', 'always']],
+  onMismatch: [ofType, undefined, ['function', 'a function, or left out']],
+};
+const CONSTRUCTOR_RULES: Readonly<Record<keyof LayerOptions, Rule>> = {
+  bias: [ofType, true, ['boolean', 'true or false']],
+  dtype: [oneOf, 'float32', ['float32', 'float16']],
+  seed: [integer, undefined, 0],
+};
+const CALL_NAMES: readonly string[] = ['outputSize', 'signal', 'output'] satisfies (keyof Call)[];
 
 /** A name without what differs between languages and frameworks: output_padding, outputPadding; strides, stride. */
 const bare = (name: string): string => name.replaceAll('_', '').toLowerCase().replace(/s$/, '');
@@ -121,12 +142,24 @@ export function optionsOf(value: unknown, known: readonly string[], what = 'opti
   return given;
 }
 
-export function checkDevice(value: unknown): Device | undefined {
-  if (value === undefined || value === 'cpu') return value;
-  if (typeof value === 'object' && value !== null && 'createComputePipeline' in value && 'queue' in value) {
-    return value as GPUDevice;
-  }
-  throw invalid('device', value, `it must be ${DEVICES}`);
+/** Options as their rules have them, complete. undefined means left out; null does not. */
+export function checkedBy<Name extends string>(
+  rules: Readonly<Record<Name, Rule>>,
+  given: Readonly<Record<string, unknown>>,
+): Record<Name, unknown> {
+  const checked = Object.entries<Rule>(rules).map(([name, [check, otherwise, allowed]]) => {
+    const { [name]: value = otherwise } = given;
+    return [name, value === undefined ? undefined : check(name, value, allowed as never)];
+  });
+  return Object.fromEntries(checked) as Record<Name, unknown>;
+}
+
+/** The options of a layer that are not part of its spec: they do not change what it computes. */
+interface LayerSettings {
+  readonly device: Device | undefined;
+  readonly seed: number | undefined;
+  readonly verify: NonNullable<ConvTranspose2dOptions['verify']>;
+  readonly onMismatch: ConvTranspose2dOptions['onMismatch'];
 }
 
 /**
@@ -138,110 +171,55 @@ export function resolveOptions(
   outChannels: unknown,
   kernelSize: unknown,
   options: unknown,
-): {
-  spec: Spec;
-  device: Device | undefined;
-  seed: number | undefined;
-  verify: NonNullable<ConvTranspose2dOptions['verify']>;
-  onMismatch: ConvTranspose2dOptions['onMismatch'];
-} {
-  const given = optionsOf(options, constructorNames);
-  // undefined means left out; null does not.
-  const {
-    stride = 1,
-    padding = 0,
-    outputPadding = 0,
-    outputSize,
-    groups = 1,
-    dilation = 1,
-    layout = 'NCHW',
-    weightLayout = 'IOHW',
-    activation = 'none',
-    negativeSlope = 0.01,
-    bias = true,
-    dtype = 'float32',
-    seed,
-    verify = 'off',
-    onMismatch,
-  } = given;
-  const device = checkDevice(given['device']);
-  if (typeof negativeSlope !== 'number' || !Number.isFinite(negativeSlope)) {
-    throw invalid('negativeSlope', negativeSlope, 'it must be a finite number');
-  }
-  if (typeof bias !== 'boolean') throw invalid('bias', bias, 'it must be true or false');
-
+): LayerSettings & { spec: Spec } {
+  const rules = { ...LAYER_RULES, ...CONSTRUCTOR_RULES };
+  const given = optionsOf(options, Object.keys(rules));
+  const { device, seed, verify, onMismatch, ...rest } = checkedBy(rules, given) as LayerSettings &
+    Omit<Spec, 'inChannels' | 'outChannels' | 'kernelSize'>;
   const spec: Spec = {
     inChannels: integer('inChannels', inChannels, 1),
     outChannels: integer('outChannels', outChannels, 1),
     kernelSize: pair('kernelSize', kernelSize, 1),
-    stride: pair('stride', stride, 1),
-    padding: sides(padding),
-    outputPadding: pair('outputPadding', outputPadding, 0),
-    outputSize: outputSize === undefined ? undefined : pair('outputSize', outputSize, 1),
-    groups: integer('groups', groups, 1),
-    dilation: pair('dilation', dilation, 1),
-    layout: oneOf('layout', layout, ['NCHW', 'NHWC']),
-    weightLayout: oneOf('weightLayout', weightLayout, WEIGHT_LAYOUTS),
-    activation: oneOf('activation', activation, ACTIVATIONS),
-    negativeSlope,
-    bias,
-    dtype: oneOf('dtype', dtype, ['float32', 'float16']),
+    ...rest,
   };
+  const { groups, stride, dilation, outputPadding } = spec;
   for (const channels of ['inChannels', 'outChannels'] as const) {
-    if (spec[channels] % spec.groups !== 0)
-      throw invalid('groups', groups, `it must divide ${channels}, ${spec[channels]}`);
+    if (spec[channels] % groups !== 0) throw invalid('groups', groups, `it must divide ${channels}, ${spec[channels]}`);
   }
-  for (const axis of [0, 1] as const) {
-    const allowed = Math.max(spec.stride[axis], spec.dilation[axis]);
-    if (spec.outputSize === undefined && spec.outputPadding[axis] >= allowed) {
-      const sizes = `stride is ${shown(spec.stride)}, dilation ${shown(spec.dilation)}`;
-      throw invalid(
-        'outputPadding',
-        outputPadding,
-        `it must be smaller than stride or dilation on each axis: ${sizes}`,
-      );
-    }
+  const isTooLarge = (axis: 0 | 1): boolean => outputPadding[axis] >= Math.max(stride[axis], dilation[axis]);
+  if (spec.outputSize === undefined && (isTooLarge(0) || isTooLarge(1))) {
+    const sizes = `stride is ${shown(stride)}, dilation ${shown(dilation)}`;
+    const rule = `it must be smaller than stride or dilation on each axis: ${sizes}`;
+    throw invalid('outputPadding', given['outputPadding'], rule);
   }
-  if (onMismatch !== undefined && typeof onMismatch !== 'function') {
-    throw invalid('onMismatch', onMismatch, 'it must be a function, or left out');
-  }
-  return {
-    spec: Object.freeze(spec),
-    device,
-    seed: seed === undefined ? undefined : integer('seed', seed, 0),
-    verify: oneOf('verify', verify, ['off', 'sample', 'always']),
-    onMismatch: onMismatch as ConvTranspose2dOptions['onMismatch'],
-  };
+  return { spec: Object.freeze(spec), device, seed, verify, onMismatch };
 }
 
-/** Splits a call's own words off a function's options: `{ …layer options, signal, output }`, and what else it knows. */
+/** Splits the options of a function, which are a layer's and a call's together; `more` are other names that it knows. */
 export function splitCall(
   options: unknown,
   more: readonly string[] = [],
 ): { layer: Record<string, unknown>; call: Call } {
-  const given = optionsOf(options, [...functionNames, ...more]);
+  const names = Object.keys(LAYER_RULES);
+  const given = optionsOf(options, [...names, 'signal', 'output', ...more]);
   const { signal, output } = given;
-  // By name, so that inherited options count, as they do for a layer.
-  const layer = Object.fromEntries(layerOptionNames.map((name) => [name, given[name]]));
+  // Read by name instead of spread, so that inherited properties count, as they do for a layer.
+  const layer = Object.fromEntries(names.map((name) => [name, given[name]]));
   return { layer, call: checkCall({ signal, output }) };
 }
 
-/** Checks what a call says, tensors aside. */
-export function checkCall(call: unknown): Call {
-  if (call === undefined) return {};
-  const given = optionsOf(call, callNames, 'call');
-  const { signal } = given;
-  if (signal !== undefined && !isSignal(signal)) {
-    throw invalid('signal', signal, 'it must be an AbortSignal, or left out');
-  }
-  return given;
+/** Checks a signal by its methods: one from another realm, such as a frame, is not `instanceof AbortSignal`. */
+export function signalOf(name: string, value: unknown): AbortSignal {
+  if (has(value, 'throwIfAborted') && has(value, 'addEventListener')) return value as AbortSignal;
+  throw invalid(name, value, 'it must be an AbortSignal, or left out');
 }
 
-/** Of this page or of another. */
-function isSignal(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { throwIfAborted, addEventListener } = value as Partial<Record<string, unknown>>;
-  return typeof throwIfAborted === 'function' && typeof addEventListener === 'function';
+/** Checks the options of a call, except for tensors. */
+export function checkCall(call: unknown): Call {
+  if (call === undefined) return {};
+  const given = optionsOf(call, CALL_NAMES, 'call');
+  if (given['signal'] !== undefined) signalOf('signal', given['signal']);
+  return given;
 }
 
 /** An input's extents, whatever the layout. */
@@ -256,54 +234,46 @@ export interface InputExtents {
  * Checks a tensor's shape: 4 extents, or 3 for a single image.
  * A zero batch is legal, every other extent is at least 1.
  */
-export function checkInputShape(spec: Spec, shape: unknown): InputExtents {
-  const dims = spec.layout === 'NCHW' ? 'C, H, W' : 'H, W, C';
+export function checkInputShape({ layout, inChannels }: Spec, shape: unknown): InputExtents {
+  const dims = Array.from(layout).slice(1).join(', ');
   const rule = `it must be (N, ${dims}) or (${dims})`;
   if (!Array.isArray(shape) || (shape.length !== 3 && shape.length !== 4)) throw invalid('input shape', shape, rule);
   const batched = shape.length === 4;
-  const [n, a, b, c] = (batched ? shape : [1, ...(shape as unknown[])]) as unknown[];
-  if (!isInteger(n, 0) || !isInteger(a, 1) || !isInteger(b, 1) || !isInteger(c, 1)) {
+  const extents = integers(batched ? shape : [1, ...(shape as unknown[])], 4, 0);
+  if (extents === undefined || extents.includes(0, 1)) {
     throw invalid('input shape', shape, `${rule}, integers of at least 1 (N may be 0)`);
   }
-  const [channels, height, width] = spec.layout === 'NCHW' ? [a, b, c] : [c, a, b];
-  if (channels !== spec.inChannels) {
-    const [other, there] = spec.layout === 'NCHW' ? ['NHWC', c] : ['NCHW', a];
-    const hint = there === spec.inChannels ? `; or is its layout '${other}'?` : '';
-    const has = `${spec.inChannels} channels, as the weight has, and it has ${channels}`;
-    throw invalid('input shape', shape, `${rule} with ${has}${hint}`);
+  const { N, C, H, W } = byAxis(layout, extents);
+  if (C !== inChannels) {
+    const other = layout === 'NCHW' ? 'NHWC' : 'NCHW';
+    const hint = byAxis(other, extents).C === inChannels ? `; or is its layout '${other}'?` : '';
+    const said = `${inChannels} channels, as the weight has, and it has ${C}`;
+    throw invalid('input shape', shape, `${rule} with ${said}${hint}`);
   }
-  return { batch: n, batched, height, width };
+  return { batch: N, batched, height: H, width: W };
 }
 
 /** The output's (height, width), by PyTorch's rule; `asked` is the call's own outputSize. */
 export function outputExtents(spec: Spec, input: InputExtents, asked: unknown): Size {
+  const { kernelSize, stride, dilation, padding, outputPadding } = spec;
   const outputSize = asked === undefined ? spec.outputSize : pair('outputSize', asked, 1);
-  const [top, left, bottom, right] = spec.padding;
-  const full: Size = [
-    fullLength(input.height, spec.kernelSize[0], spec.stride[0], spec.dilation[0]),
-    fullLength(input.width, spec.kernelSize[1], spec.stride[1], spec.dilation[1]),
-  ];
-  if (full[0] > LARGEST || full[1] > LARGEST) {
-    throw invalid(
-      'full output size',
-      full,
-      `(input − 1)·stride + dilation·(kernel − 1) + 1 must not exceed ${LARGEST}`,
-    );
+  const both = (of: (axis: 0 | 1) => number): Size => [of(0), of(1)];
+  const inputSize = [input.height, input.width] as const;
+  const full = both((axis) => fullLength(inputSize[axis], kernelSize[axis], stride[axis], dilation[axis]));
+  if (Math.max(...full) > LARGEST) {
+    const rule = `(input − 1)·stride + dilation·(kernel − 1) + 1 must not exceed ${LARGEST}`;
+    throw invalid('full output size', full, rule);
   }
-  const least: Size = [full[0] - top - bottom, full[1] - left - right];
-  const size: Size = outputSize ?? [least[0] + spec.outputPadding[0], least[1] + spec.outputPadding[1]];
+  const least = both((axis) => full[axis] - padding[axis] - padding[axis + 2]!);
+  const most = both((axis) => least[axis] + stride[axis] - 1);
+  const size = outputSize ?? both((axis) => least[axis] + outputPadding[axis]);
   for (const axis of [0, 1] as const) {
-    const [min, max] = [least[axis], least[axis] + spec.stride[axis] - 1];
-    if (outputSize !== undefined && (size[axis] < min || size[axis] > max)) {
-      const [from, to] = [shown(least), shown([least[0] + spec.stride[0] - 1, least[1] + spec.stride[1] - 1])];
-      throw invalid('outputSize', outputSize, `for this input it must be from ${from} to ${to}`);
+    if (outputSize !== undefined && (size[axis] < least[axis] || size[axis] > most[axis])) {
+      throw invalid('outputSize', size, `for this input it must be from ${shown(least)} to ${shown(most)}`);
     }
     if (size[axis] < 1 || size[axis] > LARGEST) {
-      throw invalid(
-        'output size',
-        size,
-        `each must be from 1 to ${LARGEST}: the full result is ${shown(full)}, padding ${shown(spec.padding)} is cropped off, outputPadding ${shown(spec.outputPadding)} added`,
-      );
+      const sum = `the full result is ${shown(full)}, padding ${shown(padding)} is cropped off, outputPadding ${shown(outputPadding)} added`;
+      throw invalid('output size', size, `each must be from 1 to ${LARGEST}: ${sum}`);
     }
   }
   return size;
@@ -311,15 +281,14 @@ export function outputExtents(spec: Spec, input: InputExtents, asked: unknown): 
 
 /** A shape in the layer's layout and the input's rank. */
 export function layoutShape(spec: Spec, input: InputExtents, channels: number, [height, width]: Size): number[] {
-  const image = spec.layout === 'NCHW' ? [channels, height, width] : [height, width, channels];
-  return input.batched ? [input.batch, ...image] : image;
+  const shape = inOrder(spec.layout, { N: input.batch, C: channels, H: height, W: width });
+  return input.batched ? shape : shape.slice(1);
 }
 
-/** The weight's shape in the layer's weight layout. */
-export function weightShape({ weightLayout, inChannels, outChannels, groups, kernelSize: [kh, kw] }: Spec): number[] {
-  const outs = outChannels / groups;
-  if (weightLayout === 'IOHW') return [inChannels, outs, kh, kw];
-  return weightLayout === 'HWOI' ? [kh, kw, outs, inChannels] : [outs, kh, kw, inChannels];
+/** The output's shape, for an input's. */
+export function shapeOfOutput(spec: Spec, inputShape: unknown, outputSize: unknown): number[] {
+  const input = checkInputShape(spec, inputShape);
+  return layoutShape(spec, input, spec.outChannels, outputExtents(spec, input, outputSize));
 }
 
 /** Channel counts and kernel size, read off a weight's shape. */
@@ -329,13 +298,13 @@ export function weightExtents(
   groups: unknown,
 ): { inChannels: number; outChannels: number; kernelSize: Size } {
   const weightLayout = oneOf('weightLayout', layout === undefined ? 'IOHW' : layout, WEIGHT_LAYOUTS);
-  const order = { IOHW: '(I, O, H, W)', HWOI: '(H, W, O, I)', OHWI: '(O, H, W, I)' }[weightLayout];
-  const rule = `it must be ${order}, integers of at least 1, where O = output channels of one group`;
-  if (!Array.isArray(shape) || shape.length !== 4 || !shape.every((extent) => isInteger(extent, 1))) {
+  const extents = integers(shape, 4, 1);
+  if (extents === undefined) {
+    const order = Array.from(weightLayout).join(', ');
+    const rule = `it must be (${order}), integers of at least 1, where O = output channels of one group`;
     throw invalid('weight shape', shape, rule);
   }
-  const [a, b, c, d] = shape as [number, number, number, number];
-  const [i, o, h, w] = weightLayout === 'IOHW' ? [a, b, c, d] : weightLayout === 'HWOI' ? [d, c, a, b] : [d, a, b, c];
+  const { I, O, H, W } = byAxis(weightLayout, extents);
   const divisor = groups === undefined ? 1 : integer('groups', groups, 1);
-  return { inChannels: i, outChannels: integer('weight channels × groups', o * divisor, 1), kernelSize: [h, w] };
+  return { inChannels: I, outChannels: integer('weight channels × groups', O * divisor, 1), kernelSize: [H, W] };
 }

@@ -1,19 +1,19 @@
 /**
- * The packed weights and inputs, on the host. Weights: [group][kernel row][kernel column][input channel][output channel], the
- * channels padded to whole fours by zeros. One vec4 of output channels is a texel of a texture, and so are they all, as they are.
+ * Packs weights and inputs on the host. Weights: [group][kernel row][kernel column][input channel][output channel], channels padded
+ * to multiples of four by zeros. Four output channels are one texel, so the packed bytes can be copied to a texture as they are.
  */
 import { roundUp } from './geometry.ts';
 import type { Spec } from './options.ts';
 import type { Problem } from './problem.ts';
 import { zeros } from './tensors.ts';
 import { textureSize } from './texels.ts';
-import { weightStrides } from './weight-strides.ts';
+import { weightStrides } from './layouts.ts';
 
 /** Channels of one group in the packed weights: whole vec4s. */
 export const paddedOutChannels = (spec: Spec): number => roundUp(spec.outChannels / spec.groups, 4);
 export const paddedInChannels = (spec: Spec): number => roundUp(spec.inChannels / spec.groups, 4);
 
-/** Elements of the packed weights: they are a texture's texels, too. */
+/** Elements of the packed weights, rounded up to what fills a texture of them. */
 export function packedElements(spec: Spec): number {
   const taps = spec.groups * spec.kernelSize[0] * spec.kernelSize[1];
   const [width, lines] = textureSize((taps * paddedInChannels(spec) * paddedOutChannels(spec)) / 4);
@@ -21,8 +21,8 @@ export function packedElements(spec: Spec): number {
 }
 
 /**
- * Calls back with where each row of output channels begins, in the packed order and in the tensor's own: the weights of an input
- * channel one after the other, which lie together in the usual layout.
+ * Calls `visit` for each row of output channels with the index of its first element, in the packed order and in the tensor's own.
+ * Goes through one input channel after the other, since in the usual layout its weights lie together.
  */
 function forEachRow(spec: Spec, visit: (packed: number, source: number) => void): void {
   const { i, h, w } = weightStrides(spec);
@@ -51,7 +51,7 @@ export function packWeight(spec: Spec, weight: Float32Array): Float32Array<Array
   return packed;
 }
 
-/** An input as texels, as `input_texels.wgsl` writes so many of them, in whole lines. @throws ConvTranspose2dError OUT_OF_MEMORY */
+/** An input as texels, the same as `input_texels.wgsl` writes, padded to whole lines. @throws ConvTranspose2dError OUT_OF_MEMORY */
 export function packInput(problem: Problem, texels: number, input: Float32Array): Float32Array<ArrayBuffer> {
   const { batch, groups, inChannels, rows, columns, input: addresses } = problem;
   const [width, lines] = textureSize(texels);
@@ -63,7 +63,7 @@ export function packInput(problem: Problem, texels: number, input: Float32Array)
     for (let q = 0; q < inChannels; q++) {
       let to = 4 * (image * Math.ceil(inChannels / 4) + (q >> 2)) * plane + (q & 3);
       let from = first + q * addresses.channel;
-      // A row follows on a row's last column.
+      // One loop over rows and columns: the input is contiguous, so each row begins one step after the last column of the one before.
       for (let p = 0; p < plane; p++, to += 4, from += step) packed[to] = input[from]!;
     }
   }

@@ -9,7 +9,8 @@ import { cutToFit, linearPieces, rangesOf, wholeCut, type Cut, type Range, type 
 import { ConvTranspose2dError } from './errors.ts';
 import { axisPhases, usefulTaps, type AxisParameters } from './geometry.ts';
 import { chooseKernel, type KernelChoice } from './kernels.ts';
-import { checkInputShape, layoutShape, outputExtents, weightShape, type Size, type Spec } from './options.ts';
+import { weightShape } from './layouts.ts';
+import { checkInputShape, layoutShape, outputExtents, type Size, type Spec } from './options.ts';
 import { packedElements } from './packing.ts';
 import { problemOf, type Problem } from './problem.ts';
 import { bytesPerElement, elementCount } from './tensors.ts';
@@ -17,7 +18,7 @@ import { textureBytes } from './texels.ts';
 import type { Dispatch, Phase, Plan } from './types.ts';
 import { CONVERT_WORKGROUP, fold } from './workgroups.ts';
 
-/** Plans that a layer keeps, by shape; what the least recently used one holds is let go. */
+/** How many plans a layer keeps, one for each shape. Beyond that, the one used longest ago is dropped, and what it holds released. */
 export const KEPT_PLANS = 64;
 
 /** One dispatch of a problem, with what it binds. */
@@ -27,7 +28,7 @@ export interface Part {
   readonly output: Range;
   readonly choice: KernelChoice;
   readonly workgroups: Dispatch['workgroups'];
-  /** By `choice.quick`. */
+  /** The same for `choice.quick`, where there is one and its grid fits the limits. */
   readonly quick:
     (Pick<KernelChoice, 'kernel' | 'constants'> & { readonly workgroups: Dispatch['workgroups'] }) | undefined;
 }
@@ -47,9 +48,9 @@ export interface LayerPlan {
   /** Linear pieces of the passes that expand and compress float16, each within the binding limit; in elements. */
   readonly expand: readonly Range[];
   readonly compress: readonly Range[];
-  /** Texels of an input, at most. */
+  /** Texels of the largest part's input; 0 where no kernel reads texels. */
   readonly texels: number;
-  /** Of the passes that convert elements or write texels, an invocation each. */
+  /** The grid of a pass that converts elements or writes texels, one invocation for each. */
   readonly workgroupsFor: (invocations: number) => Dispatch['workgroups'];
 }
 
@@ -117,8 +118,7 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
         workgroups: workgroupsFor(Math.ceil(piece.size / 2)),
       })),
     ],
-    usefulFlops:
-      2 * input.batch * (spec.inChannels / spec.groups) * spec.outChannels * usefulTaps(rows) * usefulTaps(columns),
+    usefulFlops: parts.reduce((sum, { problem }) => sum + usefulFlops(problem), 0),
     bytes: {
       input: inputElements * element,
       weight: weightBytes,
@@ -141,7 +141,7 @@ export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capab
   };
 }
 
-/** A plan lists its phases, and so many of them take a second and hundreds of megabytes. */
+/** A plan lists its phases; this many already take a second and hundreds of megabytes. */
 const MOST_PHASES = 2 ** 20;
 
 function phasesOf(rows: AxisParameters, columns: AxisParameters): Phase[] {
@@ -160,6 +160,9 @@ function phasesOf(rows: AxisParameters, columns: AxisParameters): Phase[] {
     })),
   );
 }
+
+const usefulFlops = ({ batch, groups, inChannels, outChannels, rows, columns }: Problem): number =>
+  2 * batch * groups * inChannels * outChannels * usefulTaps(rows) * usefulTaps(columns);
 
 function axisParameters(spec: Spec, input: number, output: Size, axis: 0 | 1): AxisParameters {
   return {

@@ -1,5 +1,5 @@
 /** A small transposed convolution with addresses of its own: what a kernel is given, whatever it was cut from. */
-import { addressesOf, type Addresses } from './addresses.ts';
+import { addressesOf, type Addresses } from './layouts.ts';
 import { cutAxis, type Cut, type Range, type Whole } from './cuts.ts';
 import { axisGeometry, type Axis } from './geometry.ts';
 import { packedElements, paddedInChannels, paddedOutChannels } from './packing.ts';

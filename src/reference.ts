@@ -47,11 +47,11 @@ export function convTranspose2dReference(
   bias?: ReferenceTensor | null,
   options: ReferenceOptions = {},
 ): ReferenceResult {
-  const [strideH, strideW] = pair(options.stride, 1);
-  const [dilationH, dilationW] = pair(options.dilation, 1);
+  const [strideH, strideW] = pair('stride', options.stride, 1);
+  const [dilationH, dilationW] = pair('dilation', options.dilation, 1);
   const [top, left, bottom, right] = sides(options.padding);
-  const groups = options.groups ?? 1;
-  const channelsLast = options.layout === 'NHWC';
+  const [groups] = pair('groups', options.groups, 1);
+  const channelsLast = isChannelsLast(options);
 
   const x = readInput(input, channelsLast);
   const w = readWeight(weight, options.weightLayout ?? 'IOHW');
@@ -88,8 +88,9 @@ export function convTranspose2dReference(
   }
 
   // Crop it; what is asked for beyond it is zero.
-  const [extraH, extraW] = pair(options.outputPadding, 0);
-  const [outH, outW] = pair(options.outputSize, [fullH - top - bottom + extraH, fullW - left - right + extraW]);
+  const [extraH, extraW] = pair('outputPadding', options.outputPadding, 0);
+  const natural = [fullH - top - bottom + extraH, fullW - left - right + extraW] as const;
+  const [outH, outW] = options.outputSize === undefined ? natural : pair('outputSize', options.outputSize, 1);
   check(outH > 0 && outW > 0, `the output would be ${outH} x ${outW}`);
   const activate = activation(options.activation ?? 'none', options.negativeSlope ?? 0.01);
   const output = new Float64Array(x.batch * outChannels * outH * outW);
@@ -138,11 +139,11 @@ export function convTranspose2dBackwardReference(
   weight: ReferenceTensor,
   options: ReferenceOptions & { readonly forwardOutput?: ReferenceTensor | undefined } = {},
 ): ReferenceGradients {
-  const [strideH, strideW] = pair(options.stride, 1);
-  const [dilationH, dilationW] = pair(options.dilation, 1);
+  const [strideH, strideW] = pair('stride', options.stride, 1);
+  const [dilationH, dilationW] = pair('dilation', options.dilation, 1);
   const [top, left] = sides(options.padding);
-  const groups = options.groups ?? 1;
-  const channelsLast = options.layout === 'NHWC';
+  const [groups] = pair('groups', options.groups, 1);
+  const channelsLast = isChannelsLast(options);
   const weightLayout = options.weightLayout ?? 'IOHW';
   const activation = options.activation ?? 'none';
   check(activation === 'none' || activation === 'relu', `no gradient of '${activation}'`);
@@ -272,6 +273,7 @@ function readWeight(
   layout: 'IOHW' | 'HWOI' | 'OHWI',
 ): { inChannels: number; outPerGroup: number; height: number; width: number; data: Float64Array } {
   check(tensor.shape.length === 4, `weight has rank ${tensor.shape.length}, not 4`);
+  check(['IOHW', 'HWOI', 'OHWI'].includes(layout), `no weight layout is called '${layout}'`);
   const size = (axis: string): number => tensor.shape[layout.indexOf(axis)]!;
   const step = (axis: string): number =>
     tensor.shape.slice(layout.indexOf(axis) + 1).reduce((product, length) => product * length, 1);
@@ -332,14 +334,25 @@ function activation(name: string, negativeSlope: number): (x: number) => number 
   }
 }
 
-function pair(value: Pair | undefined, otherwise: Pair): readonly [number, number] {
-  const chosen = value ?? otherwise;
-  return typeof chosen === 'number' ? [chosen, chosen] : chosen;
+/** Whole numbers from the least on, which is what they are when left out. */
+function pair(name: string, value: Pair | undefined, least: number): readonly [number, number] {
+  const [height, width] = typeof value === 'object' ? value : [value ?? least, value ?? least];
+  const fits = [height, width].every((one) => Number.isInteger(one) && one >= least);
+  check(fits, `${name} is [${height}, ${width}]: whole numbers from ${least} on are needed`);
+  return [height, width];
+}
+
+function isChannelsLast({ layout = 'NCHW' }: ReferenceOptions): boolean {
+  check(['NCHW', 'NHWC'].includes(layout), `no layout is called '${layout}'`);
+  return layout === 'NHWC';
 }
 
 function sides(padding: ReferenceOptions['padding']): readonly [number, number, number, number] {
-  if (typeof padding === 'object' && padding.length === 4) return padding;
-  const [vertical, horizontal] = pair(padding, 0);
+  if (typeof padding === 'object' && padding.length === 4) {
+    check(padding.every(Number.isInteger), `padding is [${padding.join(', ')}]: whole numbers are needed`);
+    return padding;
+  }
+  const [vertical, horizontal] = pair('padding', padding, 0);
   return [vertical, horizontal, vertical, horizontal];
 }
 

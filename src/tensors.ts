@@ -1,6 +1,6 @@
-/** Host tensors: checking, float16 bit patterns, and making results in the form the input came in. */
-import { ConvTranspose2dError, invalid, shown } from './errors.ts';
-import type { DType, Float16ArrayLike, GpuTensor, HostTensor } from './types.ts';
+/** Host tensors: allocation, float16 conversion, and results of the same array type as the input. */
+import { ConvTranspose2dError } from './errors.ts';
+import type { DType, Float16ArrayLike, HostTensor } from './types.ts';
 
 export type HostData = HostTensor['data'];
 
@@ -8,104 +8,8 @@ export const bytesPerElement = (dtype: DType): number => (dtype === 'float16' ? 
 
 /** The product of the extents. Beyond 2⁵³ it is rounded, which no comparison with a size that exists can notice. */
 export function elementCount(shape: readonly number[]): number {
-  // Infinity · 0 is NaN, which every comparison lets pass.
+  // Not left to the product: Infinity · 0 would be NaN, which passes every comparison with a limit.
   return shape.includes(0) ? 0 : shape.reduce((product, extent) => product * extent, 1);
-}
-
-const tag = (data: object): string | undefined => (data as { [Symbol.toStringTag]?: string })[Symbol.toStringTag];
-const isFloat16Array = (data: object): data is Float16ArrayLike => tag(data) === 'Float16Array';
-
-/** Checks that a value is a host tensor of the shape and dtype that is asked for; `name` is what a message calls it. */
-export function checkHostTensor(
-  name: string,
-  tensor: unknown,
-  shape: readonly number[] | undefined,
-  dtype?: DType,
-): HostTensor {
-  if (typeof tensor !== 'object' || tensor === null || !('shape' in tensor) || !('data' in tensor)) {
-    const hint = isGpu(tensor) ? '; one on the GPU is for encode, or to download first' : '';
-    throw invalid(name, tensor, `it must be a tensor { shape, data }${hint}`);
-  }
-  const t: { shape: unknown; data: unknown; dtype?: unknown } = tensor;
-  const given = checkSaid(name, t, shape);
-  const data = typeof t.data === 'object' && t.data !== null ? t.data : {};
-  const held =
-    data instanceof Float32Array
-      ? 'float32'
-      : isFloat16Array(data) || (data instanceof Uint16Array && t.dtype === 'float16')
-        ? 'float16'
-        : undefined;
-  if (held === undefined) {
-    throw invalid(
-      `${name} data`,
-      t.data,
-      "it must be a Float32Array, a Float16Array, or a Uint16Array with dtype 'float16'",
-    );
-  }
-  if (t.dtype !== undefined && t.dtype !== held) {
-    throw invalid(`${name} dtype`, t.dtype, `its data is ${held}`);
-  }
-  checkDType(name, held, dtype);
-  const { length } = data as HostData;
-  if (length !== elementCount(given)) {
-    throw invalid(`${name} data`, data, `shape ${shown(given)} takes ${elementCount(given)} elements`);
-  }
-  return tensor as HostTensor;
-}
-
-/** Whether a value is meant as a tensor on a GPU: arrays have a `buffer` too. */
-export const isGpu = (tensor: unknown): tensor is GpuTensor =>
-  typeof tensor === 'object' && tensor !== null && 'buffer' in tensor && !ArrayBuffer.isView(tensor);
-
-/** Checks what a tensor says of itself, against the shape that is asked for; returns its own. */
-export function checkSaid(
-  name: string,
-  { shape, dtype }: { shape?: unknown; dtype?: unknown },
-  asked: readonly number[] | undefined,
-): number[] {
-  if (!isShape(shape)) throw invalid(`${name} shape`, shape, 'it must be an array of integers of at least 0');
-  if (asked !== undefined && !sameShape(shape, asked)) {
-    throw invalid(`${name} shape`, shape, `it must be ${shown(asked)}`);
-  }
-  if (dtype !== undefined && dtype !== 'float32' && dtype !== 'float16') {
-    throw invalid(`${name} dtype`, dtype, "it must be 'float32', 'float16' or left out");
-  }
-  return shape;
-}
-
-// Loops, since `encode` asks in every call.
-function isShape(shape: unknown): shape is number[] {
-  if (!Array.isArray(shape)) return false;
-  for (const extent of shape as unknown[]) if (!Number.isSafeInteger(extent) || (extent as number) < 0) return false;
-  return true;
-}
-
-export function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-/** Refuses a tensor that is not of the dtype asked for. */
-export function checkDType(name: string, held: DType, asked: DType | undefined): void {
-  if (asked === undefined || held === asked) return;
-  throw invalid(`${name} dtype`, held, `it must be '${asked}', as the layer's and its weight's`);
-}
-
-/**
- * To be asked when a call has ended: refuses tensors whose memory went elsewhere meanwhile, for nobody knows how much the call
- * had of them.
- */
-export function keeping(tensors: Readonly<Record<string, HostTensor | undefined>>): () => void {
-  const held = Object.entries(tensors).flatMap(([name, tensor]) =>
-    tensor === undefined ? [] : [{ name, data: tensor.data, length: tensor.data.length }],
-  );
-  return () => {
-    for (const { name, data, length } of held) {
-      if (data.length === length) continue;
-      throw invalid(`${name} data`, data, 'its memory was transferred or resized before the call had ended');
-    }
-  };
 }
 
 /** The dtype of a tensor that was checked. */
@@ -124,8 +28,8 @@ export function bitsOf(data: HostData): Uint16Array {
 }
 
 /** A tensor over `bytes` in the same form as `like`: the same kind of array, the same use of `dtype`. */
-export function hostTensorLike(like: HostTensor, shape: readonly number[], bytes: ArrayBuffer): HostTensor {
-  const count = elementCount(shape);
+export function hostTensorLike(like: HostTensor, asked: readonly number[], bytes: ArrayBuffer): HostTensor {
+  const [shape, count] = [[...asked], elementCount(asked)];
   if (like.data instanceof Float32Array) return { shape, data: new Float32Array(bytes, 0, count) };
   if (like.data instanceof Uint16Array) return { shape, data: new Uint16Array(bytes, 0, count), dtype: 'float16' };
   const Form = like.data.constructor as new (buffer: ArrayBuffer, offset: number, length: number) => Float16ArrayLike;

@@ -16,6 +16,17 @@ export type Layout = 'NCHW' | 'NHWC';
 export type WeightLayout = 'IOHW' | 'HWOI' | 'OHWI';
 /** The function that is fused into the store of each output. */
 export type Activation = 'none' | 'relu' | 'relu6' | 'leaky-relu' | 'sigmoid' | 'tanh' | 'gelu' | 'silu';
+/** In the order of the shaders' ACTIVATION, and of assembly/activation.ts. */
+export const ACTIVATIONS: readonly Activation[] = [
+  'none',
+  'relu',
+  'relu6',
+  'leaky-relu',
+  'sigmoid',
+  'tanh',
+  'gelu',
+  'silu',
+];
 
 /** The part of `Float16Array` that is used, so that these types compile without it. */
 export interface Float16ArrayLike {

@@ -1,14 +1,14 @@
-/** A sample of a call's outputs, computed again on the host: in float64, and compared within the summation bound. */
-import { axisGeometry, type Axis } from './geometry.ts';
+/** Checks a sample of a call's outputs: computes them again on the host, in float64, and compares within the error bound. */
+import type { AxisParameters } from './geometry.ts';
 import type { Spec } from './options.ts';
 import type { LayerPlan } from './plan.ts';
 import { fromFloat16 } from './tensors.ts';
 import type { HostTensor, Mismatch, StateDict } from './types.ts';
-import { weightStrides } from './weight-strides.ts';
+import { weightStrides } from './layouts.ts';
 
 /** Outputs of a call that are computed again. */
 const SAMPLE = 64;
-/** Products that are computed again, at most: for a kernel of very many, fewer outputs are. */
+/** The most products to compute again: where each output takes very many, fewer outputs are checked. */
 const MOST_PRODUCTS = 2 ** 20;
 
 const U32 = 2 ** -24;
@@ -19,7 +19,29 @@ const TINY16 = 2 ** -14;
 const LARGEST32 = 2 ** 127;
 const LARGEST16 = 65504;
 
-/** An output that is not what it should be. */
+/** With 'sample', besides the first call of each shape, one call in this many is checked. */
+const CHECKED_OF = 64;
+
+/** Which calls of a layer are checked. */
+export class Verifier {
+  readonly #always: boolean;
+  readonly #checked = new WeakSet<LayerPlan>();
+  #calls = 0;
+
+  constructor(verify: 'sample' | 'always') {
+    this.#always = verify === 'always';
+  }
+
+  /** Whether to check this call. Must be called once for each. */
+  isDue(layerPlan: LayerPlan): boolean {
+    const due = this.#always || !this.#checked.has(layerPlan) || this.#calls % CHECKED_OF === 0;
+    this.#calls++;
+    this.#checked.add(layerPlan);
+    return due;
+  }
+}
+
+/** An output that differs by more than the bound. */
 export interface WrongOutput {
   /** Of the output's data. */
   readonly index: number;
@@ -29,7 +51,7 @@ export interface WrongOutput {
   readonly bound: number;
 }
 
-/** What is said of a wrong output. */
+/** The report of a wrong output. */
 export function mismatchOf(
   { plan: { kernel, outputShape } }: LayerPlan,
   adapter: string,
@@ -51,7 +73,7 @@ export function wrongOutput(
   input: HostTensor,
   output: HostTensor,
 ): WrongOutput | undefined {
-  const [rows, columns] = [axisGeometry(axes[0]), axisGeometry(axes[1])];
+  const [rows, columns] = axes;
   const [height, width] = [rows.output, columns.output];
   const batch = input.shape.length === 3 ? 1 : input.shape[0]!;
   const [ins, outs] = [spec.inChannels / spec.groups, spec.outChannels / spec.groups];
@@ -70,10 +92,9 @@ export function wrongOutput(
       ? ((n * channels + c) * rowCount! + h) * columnCount! + i
       : ((n * rowCount! + h) * columnCount! + i) * channels + c;
 
-  const most = ins * mostTaps(rows) * mostTaps(columns);
-  const count = Math.max(1, Math.min(SAMPLE, Math.floor(MOST_PRODUCTS / Math.max(1, most))));
   const random = (below: number): number => Math.floor(Math.random() * below);
-  for (let sample = 0; batch > 0 && sample < count; sample++) {
+  let all = 0;
+  for (let sample = 0; batch > 0 && sample < SAMPLE && all < MOST_PRODUCTS; sample++) {
     // The last output first: what a kernel leaves out is at the end, more often than not.
     const pick = (below: number): number => (sample === 0 ? below - 1 : random(below));
     const [n, channel, oh, ow] = [pick(batch), pick(spec.outChannels), pick(height), pick(width)];
@@ -92,27 +113,29 @@ export function wrongOutput(
         }
       }
     }
+    all += products;
     const index = at(spec.outChannels, n, channel, oh, [height, width], ow);
     const expected = activated(spec, sum);
     const bound = boundOf(spec, { sum, size, products }, expected);
     const largest = spec.dtype === 'float16' ? LARGEST16 : LARGEST32;
-    // Inf, NaN, and what is about to overflow have no bound. Written so that a wrong NaN fails.
+    // Sums that are Inf, NaN or near overflow have no bound. Both conditions are negated so that NaN skips the first and fails the second.
     if (!(size <= LARGEST32 && Math.abs(expected) + bound <= largest)) continue;
     if (!(Math.abs(y(index) - expected) <= bound)) return { index, value: y(index), expected, bound };
   }
   return undefined;
 }
 
-const mostTaps = ({ residues }: Axis): number => residues.reduce((most, { taps }) => Math.max(most, taps), 0);
-
-/** Kernel positions that reach an output, with the inputs that they take there. */
-function tapsOf({ stride, residues, tapStep, inputStep, input }: Axis, output: number): [tap: number, input: number][] {
-  const { taps, firstTap, firstInput } = residues[output % stride]!;
-  const m = Math.floor(output / stride);
-  return Array.from({ length: taps }, (_, j): [number, number] => [
-    firstTap + j * tapStep,
-    m + firstInput - j * inputStep,
-  ]).filter(([, i]) => i >= 0 && i < input);
+/** Kernel positions that reach an output, with the inputs that they take there: o = i·s − p + k·d. */
+function tapsOf(
+  { input, kernel, stride, dilation, padding }: AxisParameters,
+  output: number,
+): [tap: number, input: number][] {
+  const taps: [number, number][] = [];
+  for (let tap = 0; tap < kernel; tap++) {
+    const i = (output + padding - tap * dilation) / stride;
+    if (Number.isInteger(i) && i >= 0 && i < input) taps.push([tap, i]);
+  }
+  return taps;
 }
 
 function reader({ data }: HostTensor): (index: number) => number {
@@ -151,7 +174,7 @@ function boundOf(spec: Spec, of: { sum: number; size: number; products: number }
   return spec.dtype === 'float16' ? bound + U16 * (Math.abs(expected) + bound) + TINY16 * U16 : bound;
 }
 
-/** The error of an activation: its steepest slope times the sum's, and what WGSL grants exp and tanh. */
+/** The error after an activation: its steepest slope times the sum's error, plus the error that WGSL allows exp and tanh. */
 function activationBound({ activation, negativeSlope }: Spec, sum: number, error: number, result: number): number {
   switch (activation) {
     case 'none':
@@ -164,7 +187,7 @@ function activationBound({ activation, negativeSlope }: Spec, sum: number, error
     case 'tanh':
     case 'gelu':
     case 'silu': {
-      // exp is right within 3 + 2·|x| units in the last place, tanh within 1e-5 of a quotient of such; both level off.
+      // WGSL: exp is right within 3 + 2·|x| units in the last place; tanh within 1e-5, or as a quotient of exps. Beyond 32 both are flat.
       const level = Math.min(sum + error, 32) ** (activation === 'gelu' ? 3 : 1);
       const scale = activation === 'gelu' || activation === 'silu' ? Math.max(1, result, sum) : 1;
       return 1.13 * error + scale * (1e-5 + 8 * (3 + 2 * level) * U32) + TINY32;

@@ -4,6 +4,8 @@ import type { Problem } from '../layer.ts';
 export interface Instance {
   /** Runs the layer `times` over and resolves when the last result exists where the contender leaves it. */
   run(times: number): Promise<void>;
+  /** How many do so side by side: 1 unless told. */
+  readonly abreast?: number;
   /** The last result, NCHW. */
   read(): Promise<Float32Array>;
   dispose(): Promise<void>;

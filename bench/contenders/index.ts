@@ -9,7 +9,9 @@ export const contenders: Readonly<Record<string, () => Promise<Contender>>> = {
   'tfjs-registered': async () => (await import('./tfjs.ts')).tfjsRegistered,
   'ours-cpu': async () => (await import('./ours-cpu.ts')).oursCpu,
   'ours-cpu-output': async () => (await import('./ours-cpu.ts')).oursCpuOutput,
+  'ours-cpu-simd': async () => (await import('./ours-cpu.ts')).oursCpuSimd,
   'ours-cpu-threads': async () => (await import('./ours-cpu.ts')).oursCpuThreads,
+  'ours-cpu-apart': async () => (await import('./ours-cpu.ts')).oursCpuApart,
   'ort-wasm': async () => (await import('./ort-wasm.ts')).ortWasm,
 };
 

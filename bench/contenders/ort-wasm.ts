@@ -1,14 +1,14 @@
 import * as ort from 'onnxruntime-web/wasm';
 import type { Problem } from '../layer.ts';
 import type { Contender, Instance } from './contender.ts';
-import { convTransposeModel, tinyModel } from './onnx-model.ts';
+import { problemModel, tinyModel } from './onnx-model.ts';
 
 ort.env.wasm.numThreads = 1;
 ort.env.logLevel = 'error';
 
 async function create(problem: Problem): Promise<Instance> {
   const { layer, input } = problem;
-  const session = await ort.InferenceSession.create(convTransposeModel(problem), {
+  const session = await ort.InferenceSession.create(problemModel(problem), {
     executionProviders: ['wasm'],
     graphOptimizationLevel: 'all',
   });

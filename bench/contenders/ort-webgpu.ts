@@ -1,7 +1,7 @@
 import * as ort from 'onnxruntime-web/webgpu';
 import { elements, type Problem } from '../layer.ts';
 import { adapterName, type Contender, type Instance } from './contender.ts';
-import { convTransposeModel, tinyModel } from './onnx-model.ts';
+import { problemModel, tinyModel } from './onnx-model.ts';
 
 ort.env.wasm.numThreads = 1;
 ort.env.logLevel = 'error';
@@ -19,7 +19,7 @@ function ready(): Promise<{ keeper: ort.InferenceSession; gpu: GPUDevice }> {
 async function create(problem: Problem, setting: string): Promise<Instance> {
   const { gpu } = await ready();
   const { layer, input, outputShape } = problem;
-  const session = await ort.InferenceSession.create(convTransposeModel(problem), {
+  const session = await ort.InferenceSession.create(problemModel(problem), {
     executionProviders: [{ name: 'webgpu', preferredLayout: setting === 'nhwc' ? 'NHWC' : 'NCHW' }],
     graphOptimizationLevel: 'all',
     preferredOutputLocation: 'gpu-buffer',

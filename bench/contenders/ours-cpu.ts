@@ -1,6 +1,7 @@
 import type { HostTensor } from 'webgpu-conv-transpose2d';
 import { elements, type Problem } from '../layer.ts';
 import type { Contender, Instance } from './contender.ts';
+import type { Task } from './apart-worker.ts';
 import { makeLayer } from './ours.ts';
 
 /** Makes an output array a call, as the peers do, or hands the same one in each time. */
@@ -25,39 +26,42 @@ export async function createOnCpu(problem: Problem, ownOutput: boolean): Promise
   };
 }
 
-/** A frame of this page whose machine seems to have one core: the library there takes one thread, by itself. */
-let frame: Promise<typeof createOnCpu> | undefined;
-function createOnOneThread(): Promise<typeof createOnCpu> {
-  frame ??= new Promise((resolve, reject) => {
-    const element = document.createElement('iframe');
-    element.src = new URL('one-thread.html', location.href).href;
-    window.addEventListener('message', ({ source }) => {
-      const create = (source as (Window & { createOnCpu?: typeof createOnCpu }) | null)?.createOnCpu;
-      if (source === element.contentWindow && create) resolve(create);
+type Create = typeof createOnCpu;
+
+/** Frames of this page whose machine seems to have one core: the library there takes one thread, by itself. */
+const frames = new Map<string, Promise<Create>>();
+function openFrame(page: string): Promise<Create> {
+  const opened =
+    frames.get(page) ??
+    new Promise<Create>((resolve, reject) => {
+      const element = document.createElement('iframe');
+      element.src = new URL(page, location.href).href;
+      window.addEventListener('message', ({ source }) => {
+        const create = (source as (Window & { createOnCpu?: Create }) | null)?.createOnCpu;
+        if (source === element.contentWindow && create) resolve(create);
+      });
+      element.addEventListener('error', () => {
+        reject(new Error('the frame for one thread did not load'));
+      });
+      document.body.append(element);
     });
-    element.addEventListener('error', () => {
-      reject(new Error('the frame for one thread did not load'));
-    });
-    document.body.append(element);
-  });
-  return frame;
+  frames.set(page, opened);
+  return opened;
 }
 
 const adapter = (): Promise<string> => Promise.resolve('cpu');
 
-export const oursCpu: Contender = {
-  name: 'ours-cpu',
-  settings: ['new output'],
-  adapter: () => createOnOneThread().then(adapter),
-  create: async (problem) => (await createOnOneThread())(problem, false),
-};
+const oneThread = (name: string, page: string, ownOutput: boolean): Contender => ({
+  name,
+  settings: [ownOutput ? 'output handed in' : 'new output'],
+  adapter: () => openFrame(page).then(adapter),
+  create: async (problem) => (await openFrame(page))(problem, ownOutput),
+});
 
-export const oursCpuOutput: Contender = {
-  name: 'ours-cpu-output',
-  settings: ['output handed in'],
-  adapter: () => createOnOneThread().then(adapter),
-  create: async (problem) => (await createOnOneThread())(problem, true),
-};
+export const oursCpu: Contender = oneThread('ours-cpu', 'one-thread.html', false);
+export const oursCpuOutput: Contender = oneThread('ours-cpu-output', 'one-thread.html', true);
+/** As on an engine without relaxed SIMD. */
+export const oursCpuSimd: Contender = oneThread('ours-cpu-simd', 'one-thread.html?simd', false);
 
 /** As many threads as the library takes by itself. */
 export const oursCpuThreads: Contender = {
@@ -65,4 +69,55 @@ export const oursCpuThreads: Contender = {
   settings: ['new output'],
   adapter,
   create: (problem) => createOnCpu(problem, false),
+};
+
+/** A worker that does one task after the other; see apart-worker.ts. */
+function openWorker(): { readonly ask: (task: Task) => Promise<Float32Array>; readonly end: () => void } {
+  const worker = new Worker(new URL('apart-worker.ts', import.meta.url), { type: 'module' });
+  const answer = (): Promise<Float32Array> =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<Float32Array>) => {
+        resolve(data);
+      };
+      worker.onerror = ({ message }) => {
+        reject(new Error(message));
+      };
+    });
+  const ready = answer();
+  return {
+    async ask(task) {
+      await ready;
+      worker.postMessage(task);
+      return answer();
+    },
+    end() {
+      worker.terminate();
+    },
+  };
+}
+
+/**
+ * Two workers with a library each, on one thread, and nothing shared: what the machine's second core is worth, and so the most
+ * that two threads can be.
+ */
+export const oursCpuApart: Contender = {
+  name: 'ours-cpu-apart',
+  settings: ['new output'],
+  adapter,
+  async create(problem) {
+    const workers = [openWorker(), openWorker()] as const;
+    const all = async (task: Task): Promise<void> => {
+      await Promise.all(workers.map(({ ask }) => ask(task)));
+    };
+    await all({ kind: 'create', problem });
+    return {
+      abreast: workers.length,
+      run: (times) => all({ kind: 'run', times }),
+      read: () => workers[0].ask({ kind: 'read' }),
+      dispose() {
+        for (const { end } of workers) end();
+        return Promise.resolve();
+      },
+    };
+  },
 };

@@ -66,7 +66,7 @@ async function main(config: Config): Promise<void> {
   for (const [index, layer] of config.layers.entries()) {
     console.error(`${index + 1}/${config.layers.length} ${layer.name}`);
     const { rounds, maxRunMs } = config;
-    races.push(await race(layer, racing, { rounds, sampleMs: 20, maxRunMs, progress: () => undefined }));
+    races.push(await race(layer, racing, { rounds, sampleMs: 20, maxRunMs, progress: () => Promise.resolve() }));
     writeFileSync(config.file, JSON.stringify({ adapters, ceiling, races } satisfies Results));
   }
 }

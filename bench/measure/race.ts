@@ -30,7 +30,8 @@ export interface RaceOptions {
   readonly sampleMs: number;
   /** A contender that takes longer for one run is left out. */
   readonly maxRunMs: number;
-  readonly progress: (what: string) => void;
+  /** Awaited, so that whoever shows it does not do so beside a sample. */
+  readonly progress: (what: string) => Promise<void>;
 }
 
 interface Racer {
@@ -45,10 +46,12 @@ interface Racer {
 
 const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** Milliseconds of a run. */
 async function time(instance: Instance, repeats: number): Promise<number> {
+  const { abreast = 1 } = instance;
   const start = performance.now();
   await instance.run(repeats);
-  return (performance.now() - start) / repeats;
+  return (performance.now() - start) / (repeats * abreast);
 }
 
 /** Warms an instance up that has run once: compilers and caches settle over eight runs or half a second. */
@@ -65,7 +68,7 @@ async function warmUp(instance: Instance): Promise<number> {
 /** Races the contenders over one layer: each is checked first, then all take turns, each round beginning with the next one. */
 export async function race(layer: Layer, contenders: readonly Contender[], options: RaceOptions): Promise<Race> {
   const problem = makeProblem(layer);
-  options.progress('reference');
+  await options.progress('reference');
   const expected = expect(problem);
   const rows: Row[] = [];
   const racers: Racer[] = [];
@@ -76,7 +79,7 @@ export async function race(layer: Layer, contenders: readonly Contender[], optio
     const failures: Row[] = [];
     let best: { racer: Racer; estimate: number } | undefined;
     for (const setting of contender.settings) {
-      options.progress(`${contender.name} (${setting})`);
+      await options.progress(`${contender.name} (${setting})`);
       let instance: Instance | undefined;
       try {
         instance = await contender.create(problem, setting);
@@ -94,7 +97,10 @@ export async function race(layer: Layer, contenders: readonly Contender[], optio
           continue;
         }
         await best?.racer.instance.dispose();
-        const repeats = Math.max(1, Math.min(1000, Math.round(options.sampleMs / estimate)));
+        const repeats = Math.max(
+          1,
+          Math.min(1000, Math.round(options.sampleMs / (estimate * (instance.abreast ?? 1)))),
+        );
         best = {
           estimate,
           racer: { name: contender.name, contender, setting, instance, maxError, repeats, samples: [] },
@@ -121,10 +127,10 @@ export async function race(layer: Layer, contenders: readonly Contender[], optio
   }
   const runners = control ? [...racers, control] : racers;
   for (let round = 0; round < options.rounds; round++) {
+    await options.progress(`round ${round + 1}/${options.rounds}`);
     for (let turn = 0; turn < runners.length; turn++) {
       const racer = runners[(round + turn) % runners.length];
       if (!racer) continue;
-      options.progress(`round ${round + 1}/${options.rounds} ${racer.name}`);
       racer.samples.push(await time(racer.instance, racer.repeats));
     }
   }

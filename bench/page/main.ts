@@ -31,7 +31,7 @@ const api = {
       rounds,
       sampleMs,
       maxRunMs: 60_000,
-      progress: (what) => void reportProgress(what),
+      progress: reportProgress,
     });
   },
 

@@ -1,28 +1,28 @@
-/** Where several threads draw the jobs of one call from. */
+/** The shared list of a call's jobs, from which several threads take theirs. */
 import type { WasmJobs } from './wasm-runner.ts';
 
-/** Plain data, and the same memory for all that it is sent to. */
+/** Can be sent to workers; `words` is shared memory. */
 export interface Board {
   readonly jobs: number;
   readonly threads: number;
   readonly words: Int32Array<SharedArrayBuffer>;
 }
 
-/** The words: the first job that nobody has taken, whether to stop, how many workers take part, how many jobs are done, and which. */
+/** The words: the next job to take, whether to stop, how many workers are inside, how many jobs are done, and for each job whether it is. */
 const NEXT = 0;
 const STOP = 1;
 const INSIDE = 2;
 const DONE = 3;
 const JOBS = 4;
 
-/** Milliseconds within which a worker that has done its last job is gone, unless its core does something else. */
+/** Milliseconds in which a worker leaves after its last job, unless its core is busy with something else. */
 const LEAVING = 0.02;
 
 export function newBoard(jobs: number, threads: number): Board {
   return { jobs, threads, words: new Int32Array(new SharedArrayBuffer(4 * (JOBS + jobs))) };
 }
 
-/** Nobody begins another job. */
+/** No thread begins another job after this. */
 export function stopAll({ words }: Board): void {
   Atomics.store(words, STOP, 1);
 }
@@ -31,7 +31,7 @@ const isStopped = ({ words }: Board): boolean => Atomics.load(words, STOP) !== 0
 const isDone = ({ jobs, words }: Board): boolean => Atomics.load(words, DONE) === jobs;
 const isEmpty = ({ words }: Board): boolean => Atomics.load(words, INSIDE) === 0;
 
-/** A worker's part: as many jobs as it gets hold of. It touches no memory of a call that was stopped or is done. */
+/** A worker's part: as many jobs as it gets. Of a call that was stopped or is done, it touches no memory. */
 export function takePart(board: Board, start: () => WasmJobs): void {
   Atomics.add(board.words, INSIDE, 1);
   try {
@@ -43,18 +43,17 @@ export function takePart(board: Board, start: () => WasmJobs): void {
   }
 }
 
-/** What the calling thread saw of a call. */
+/** The calling thread's measurements of a call. */
 export interface Share {
-  /** Milliseconds that it spent on it: turns of its event loop do not count. */
+  /** Milliseconds that it spent on the call, without turns of its event loop. */
   readonly spent: number;
-  /** Milliseconds that all jobs would have taken it, by those that it did; undefined if it did none. */
+  /** Milliseconds that it would have needed alone, estimated from the jobs that it did; undefined if it did none. */
   readonly alone: number | undefined;
 }
 
 /**
- * The calling thread's part: it draws jobs and, at the end, does those again that workers have taken and are late with, so
- * that it waits for a worker whose core is busy with something else no longer than a job takes. Both write the same numbers
- * to the same places.
+ * The calling thread's part: it takes jobs and, at the end, repeats those that workers have taken but not finished, so that it
+ * never waits for a busy worker longer than a job takes. Both write the same numbers to the same places.
  */
 export function* takePartAndFinish(board: Board, run: WasmJobs): Generator<void, Share> {
   const times: number[] = [];
@@ -77,7 +76,7 @@ export function* takePartAndFinish(board: Board, run: WasmJobs): Generator<void,
   return { spent, alone: usual === undefined ? undefined : board.jobs * usual };
 }
 
-/** The mean, where none counts for more than two: a job takes long when its thread loses its core meanwhile. */
+/** The mean, with every time capped at twice the median: a job whose thread loses its core takes arbitrarily long. */
 function usualTime(times: readonly number[]): number | undefined {
   if (times.length === 0) return undefined;
   const most = 2 * [...times].sort((a, b) => a - b)[times.length >> 1]!;
@@ -96,7 +95,7 @@ function* draw(board: Board, run: WasmJobs): Generator<void, void> {
   for (;;) {
     const first = Atomics.load(words, NEXT);
     if (first >= jobs) return;
-    // Neighbours at once, for they share strips; fewer and fewer, so that all threads end together.
+    // Several neighbours at a time, since they share strips; fewer towards the end, so that all threads finish together.
     const end = first + Math.max(1, Math.floor((jobs - first) / (4 * threads)));
     if (Atomics.compareExchange(words, NEXT, first, end) !== first) continue;
     for (let job = first; job < end; job++) {

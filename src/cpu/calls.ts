@@ -13,15 +13,15 @@ import { inSlices } from './slices.ts';
 import type { LoadedState } from './state.ts';
 import { planWasm, type WasmPlan } from './wasm-plan.ts';
 
-/** Jobs for each of several threads, so that they end together. */
+/** Jobs for each thread if there are several: enough for them to finish at about the same time. */
 const JOBS = 12;
 
-/** Loaded by `CpuLayer`, which hands its calls on. */
+/** The part of a layer on the CPU that computes. `CpuLayer` loads it with its first call. */
 export class CpuCalls {
   readonly #spec: Spec;
   readonly #cpu: Cpu;
   readonly #plans = new WeakMap<LayerPlan, WasmPlan>();
-  /** Of the state that was used last. */
+  /** The parameters of the state that was used last. */
   #parameters: Parameters | undefined;
 
   constructor(spec: Spec, cpu: Cpu = sharedCpu()) {
@@ -104,7 +104,7 @@ export class CpuCalls {
     let planned = this.#plans.get(layerPlan);
     if (planned === undefined) {
       const { activation, negativeSlope } = this.#spec;
-      // The CPU has no limits that would cut the layer.
+      // The only part: the CPU has no limits that would split a call.
       const { problem } = layerPlan.parts[0]!;
       const threads = workers + (caller ? 1 : 0);
       planned = planWasm({ ...problem, activation, negativeSlope }, { minimumJobs: threads > 1 ? JOBS * threads : 1 });
@@ -126,7 +126,7 @@ export class CpuCalls {
     const values = result.data instanceof Float32Array ? result.data : zeros(elements);
     const { weight, bias } = await parameters.plain();
     const given = await floatsOf(input.data, stop);
-    // The output may lie where the input does.
+    // The plain path reads inputs after it has written outputs, so it needs a copy if both share memory.
     const inputValues = given.buffer === values.buffer ? given.slice() : given;
     for (const { problem } of parts) {
       await inSlices(runPlain(problem, this.#spec, inputValues, weight, bias, values), stop);

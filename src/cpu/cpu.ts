@@ -1,18 +1,18 @@
-/** The engines that layers share, made on first use and let go after the last layer. */
+/** The engines that layers share: made on first use, disposed of after the last layer. */
 import { LocalEngine, type Crew, type Engine } from './engine.ts';
 import { SLICE } from './slices.ts';
 import { wasmVariant, type WasmVariant } from './variant.ts';
 import { ThreadsEngine, WorkerEngine } from './worker-engines.ts';
 import { wasmModule } from './wasm-module.ts';
 
-/** How long engines stay after the last layer, in milliseconds: the next one may come soon. */
+/** Milliseconds that engines stay after the last layer, in case the next one comes soon. */
 const IDLE = 1000;
-/** Milliseconds of work that are worth a worker with a memory of its own, and another thread over a shared one. */
+/** From how many milliseconds of work on a call goes to a worker with its own memory; and for how many it takes one more thread. */
 const SMALL = 3;
 const SHARE = 1;
-/** Milliseconds of work that the calling thread takes on itself beside workers, in slices. */
+/** Milliseconds of work that the calling thread takes part in; in longer calls workers compute alone. */
 const OWN = 3 * SLICE;
-/** What a core does in a millisecond, about: operations, and bytes of tensors read or written. */
+/** What a core does in a millisecond, roughly: operations, and bytes of tensors read or written. */
 const FLOPS = 2e7;
 const BYTES = 4e6;
 /** Threads beyond these gain little: the tensors come from one memory. */
@@ -66,7 +66,7 @@ export class Cpu {
     this.#background = undefined;
   }
 
-  /** Who should compute a call. The calling thread takes part in short ones; in long ones it has its turns alone. */
+  /** Who should compute a call. The calling thread takes part in short ones; in long ones it only keeps the page responsive. */
   crewFor(flops: number, bytes: number): Crew {
     const { workers, shared, threads } = this.settings;
     const work = flops / FLOPS + bytes / BYTES;
@@ -89,7 +89,7 @@ export class Cpu {
     return this.engineFor(crew);
   }
 
-  /** Where calls that nobody helps with run: browsers copy to and from memory that is not shared faster. */
+  /** For calls without workers: memory of its own, not shared, since browsers copy to and from that faster. */
   async #localEngine(variant: WasmVariant): Promise<LocalEngine> {
     const module = await wasmModule(variant, false);
     return (this.#local ??= new LocalEngine(module));
@@ -112,12 +112,12 @@ function unref(timer: unknown): void {
 
 let common: Cpu | undefined;
 
-/** The one of this page or process. */
+/** The one that all layers of this page or process share. */
 export function sharedCpu(): Cpu {
   const cores = (globalThis.navigator as Partial<Navigator> | undefined)?.hardwareConcurrency;
   return (common ??= new Cpu({
     variant: wasmVariant(),
-    // On a single core a worker takes turns with the page; slices do that without messages and cold caches.
+    // On a single core a worker would only take turns with the page; slices do that without messages and cold caches.
     workers: typeof Worker === 'function' && cores !== 1,
     // Missing in Node and in older browsers, whatever the types say.
     shared: (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true,

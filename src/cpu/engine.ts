@@ -1,4 +1,4 @@
-/** WebAssembly memory with layers' weights and calls' tensors, and the code that runs on it: all of it step by step. */
+/** WebAssembly memory that holds layers' weights and calls' tensors, and what runs on it, in steps that the event loop can come between. */
 import { allocate, zeros } from '../tensors.ts';
 import { aligned, ALIGNMENT, WasmHeap } from './wasm-heap.ts';
 import type { WasmPlan } from './wasm-plan.ts';
@@ -14,7 +14,7 @@ export type WasmData = Float32Array | Uint16Array;
 /** Who computes a call. */
 export interface Crew {
   readonly workers: number;
-  /** Whether the calling thread does its share, too; else it has none but its turns. It does all where there are no workers. */
+  /** Whether the calling thread computes, too. Always true without workers. */
   readonly caller: boolean;
 }
 
@@ -35,19 +35,19 @@ export interface CallMemory {
   readonly plan: WasmPlan;
   /** Of the calling thread, then of each worker: they differ in `work`. */
   readonly addresses: readonly [WasmAddresses, ...WasmAddresses[]];
-  /** Where the output will be copied to, if that is new: its pages are not there before they are written to. */
+  /** The new array that the output will be copied to, if it is made early; the system allocates its pages when they are first written. */
   readonly fresh: WasmData | undefined;
   /** Workers may still use it until this has settled. */
   idle: Promise<unknown> | undefined;
 }
 
-/** Where calls run: here, or in workers. Weights are in its own memory. */
+/** Where calls run: on the calling thread, or in workers. Weights are kept in the engine's memory. */
 export interface Engine {
   /** Whether its memory is lost: it takes no more calls. */
   readonly dead: boolean;
-  /** Starts what it starts on first use. */
+  /** Starts its workers, if it has any, ahead of the first call. */
   warm(): Promise<void>;
-  /** Ends what it started. */
+  /** Ends its workers. */
   dispose(): void;
   /** @returns what `Task` names the weights by. @throws ConvTranspose2dError OUT_OF_MEMORY */
   load(packed: Float32Array<ArrayBuffer>): Promise<number>;
@@ -56,7 +56,7 @@ export interface Engine {
   forward(task: Task, stop: AbortSignal): Promise<WasmData>;
 }
 
-/** An engine on the calling thread, which has its turns. */
+/** An engine on the calling thread, in slices. */
 export class LocalEngine implements Engine {
   dead = false;
   readonly #heap: WasmHeap;
@@ -93,7 +93,7 @@ export class LocalEngine implements Engine {
   async forward(task: Task, stop: AbortSignal): Promise<WasmData> {
     stop.throwIfAborted();
     const { input, outputElements, crew } = task;
-    // Workers leave time to have it made; alone, it is nearer to the caches if it is made when it is written.
+    // Early with workers, so that its pages are allocated while they compute; alone, late, so that it is still in the caches.
     const fresh = task.output === undefined && crew.workers > 0 ? newData(input, outputElements) : undefined;
     const call = this.#begin(task, fresh);
     try {
@@ -117,7 +117,7 @@ export class LocalEngine implements Engine {
   }
 
   #begin({ plan, weights, input, outputElements, crew }: Task, fresh: WasmData | undefined): CallMemory {
-    // One block, so that calls of one size find the same one again.
+    // One block, so that the next call of this size reuses it.
     const inputBytes = aligned(input.length * 4 + ALIGNMENT);
     const outputBytes = aligned(outputElements * 4 + ALIGNMENT);
     const workBytes = aligned(plan.workBytes);

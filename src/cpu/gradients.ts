@@ -1,12 +1,13 @@
 /** The gradients on the CPU: each a transposed convolution on the layer's own engines. */
-import { pickedElements, type GradientPlan, type Gradients, type Operands, type Pick } from '../gradient-plan.ts';
+import type { GradientPlan, Gradients, Operands, Pick } from '../gradient-plan.ts';
+import { weightShape } from '../layouts.ts';
 import type { Size, Spec } from '../options.ts';
 import type { LayerPlan } from '../plan.ts';
-import { zeros } from '../tensors.ts';
+import { elementCount, zeros } from '../tensors.ts';
 import type { CpuLayer } from './layer.ts';
 import { inSlices } from './slices.ts';
 
-/** Elements that are picked between two turns of the event loop, about. */
+/** Elements to pick before yielding to the event loop, about. */
 const STEP = 2 ** 17;
 /** Elements of the operand of one product of the weight's gradient. */
 const PRODUCT = 2 ** 19;
@@ -56,13 +57,13 @@ async function inputGradient(
   stop: AbortSignal,
 ): Promise<Float32Array> {
   const { spec, wideShape } = plan;
-  const wide = zeros(pickedElements(plan.wide));
-  const turned = zeros(pickedElements(plan.weight));
+  const shape = weightShape(spec);
+  const wide = zeros(elementCount(wideShape));
+  const turned = zeros(elementCount(shape));
   await inSlices(picking(plan.wide, gradOutput, wide, spec.layout === 'NHWC'), stop);
   await inSlices(picking(plan.weight, weight, turned, false), stop);
   const { layer, layerPlan } = makeLayer(spec, wideShape);
   try {
-    const shape = [spec.inChannels, spec.outChannels / spec.groups, ...spec.kernelSize];
     layer.loadHost({ weight: { shape, data: turned } });
     const { data } = await layer.forward(layerPlan, { shape: wideShape, data: wide }, undefined, stop);
     return data as Float32Array;

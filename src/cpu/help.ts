@@ -1,39 +1,39 @@
-/** Whether the calling thread is better off with workers: it is not while something else holds the cores that they would run on. */
+/** Whether calls gain from workers: they do not while something else keeps the workers' cores busy. See bench/NOTES.md, Threads. */
 import type { Share } from './board.ts';
 
-/** How much faster calls must be with workers than without, about. */
+/** By how much workers must make calls faster, about. */
 const WORTH = 1.1;
-/** Milliseconds of calls with workers that are judged together: the first of short ones finds cores and caches asleep. */
+/** Milliseconds of calls that make one try: a single short call may find cores asleep and caches cold. */
 const TRY = 4;
-/** How many times as many calls as a try has go without workers after one; twice as many each time that it was in vain again. */
+/** After a try without gain, calls without workers for each call of the try; doubled after each further such try, up to the latter. */
 const SHORT_REST = 4;
 const LONG_REST = 16;
 
-/** Of the calls of one plan. */
+/** The judgement for the calls of one plan. */
 export class Help {
-  /** What calls would have taken alone, over what they took: each try halves what was known. */
+  /** The time that calls would have taken alone over the time they took; each try counts as much as all before it. */
   #gain = 2;
-  /** Of the try under way: calls, and milliseconds. */
+  /** Of the current try: calls, and milliseconds. */
   #calls = 0;
   #alone = 0;
   #spent = 0;
   #restAfter = SHORT_REST;
-  /** Calls still to go without. */
+  /** How many calls are still to run without workers. */
   #rest = 0;
 
-  /** Asked once a call. */
+  /** Whether the next call should use workers. Must be called once for each. */
   isWanted(): boolean {
     if (this.#rest === 0) return true;
     this.#rest--;
     return false;
   }
 
-  /** After a call with workers. */
+  /** Takes in the measurements of a call with workers. */
   had({ spent, alone }: Share): void {
     if (alone === undefined || spent === 0) return;
     this.#calls++;
     this.#spent += spent;
-    // None counts for more than two: a job that was interrupted makes a call look like much.
+    // Capped: an interrupted job would make the time alone look arbitrarily long.
     this.#alone += Math.min(alone, 2 * spent);
     if (this.#spent < TRY) return;
     this.#gain = (this.#gain + this.#alone / this.#spent) / 2;

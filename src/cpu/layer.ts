@@ -1,4 +1,4 @@
-/** A layer on the CPU: what it says at once. What computes is loaded meanwhile. */
+/** A layer on the CPU: the part that must answer synchronously. What computes is loaded meanwhile. */
 import { ConvTranspose2dError } from '../errors.ts';
 import type { CpuKernelName, KernelChoice } from '../kernels.ts';
 import { loadCalls } from '../load.ts';
@@ -18,9 +18,9 @@ export class CpuLayer {
   readonly #spec: Spec;
   readonly #cpu: Cpu | undefined;
   #state: LoadedState | undefined;
-  /** Undefined until they are loaded. */
+  /** Undefined until the code is loaded. */
   #calls: CpuCalls | undefined;
-  /** Of the calls under way. */
+  /** One for each running call. */
   readonly #stops = new Set<AbortController>();
   #destroyed = false;
 
@@ -29,7 +29,7 @@ export class CpuLayer {
     this.#spec = spec;
     this.#cpu = cpu;
     this.capabilities = { ...capabilities, choose: () => kernelFor(this.#state) };
-    // Ahead of the first call, which says what went wrong.
+    // Ahead of the first call; if it fails, that call tries again and reports it.
     loadCalls().catch(() => undefined);
   }
 
@@ -39,13 +39,14 @@ export class CpuLayer {
 
   /** Makes the engine that calls of this shape will run on, and loads the weights there. */
   async prepare(layerPlan: LayerPlan): Promise<void> {
-    const state = this.#loadedState();
+    // ConvTranspose2d loads parameters before any call.
+    const state = this.#state!;
     const calls = this.#calls ?? (await this.#loadCalls());
     await calls.prepare(layerPlan, state);
   }
 
   release(): void {
-    // What belongs to a plan goes with it.
+    // Nothing to do: what belongs to a plan is kept in WeakMaps.
   }
 
   async forward(
@@ -54,9 +55,9 @@ export class CpuLayer {
     output: HostTensor | undefined,
     signal: AbortSignal | undefined,
   ): Promise<HostTensor> {
-    // Since the call began; after that it is told.
+    // It may have been aborted before the listener below is added.
     signal?.throwIfAborted();
-    const state = this.#loadedState();
+    const state = this.#state!;
     const stop = new AbortController();
     const onAbort = (): void => {
       stop.abort(signal?.reason);
@@ -80,11 +81,6 @@ export class CpuLayer {
     this.#state = undefined;
   }
 
-  #loadedState(): LoadedState {
-    if (this.#state === undefined) throw new Error('a layer is called after its parameters were loaded');
-    return this.#state;
-  }
-
   async #loadCalls(): Promise<CpuCalls> {
     const { CpuCalls } = await loadCalls();
     if (this.#destroyed) throw destroyed();
@@ -94,23 +90,18 @@ export class CpuLayer {
 
 const destroyed = (): ConvTranspose2dError => new ConvTranspose2dError('DESTROYED', 'the layer was destroyed');
 
-/** What plans say. */
+/** The kernel that plans name, and why. */
 function kernelFor(state: LoadedState | undefined): KernelChoice {
-  const choice = (kernel: CpuKernelName, reason: string): KernelChoice => ({
-    kernel,
-    reason,
-    constants: {},
-    workgroups: 1,
-  });
+  const [kernel, reason] = kernelAndReason(state);
+  return { kernel, reason, constants: {}, workgroups: 1 };
+}
+
+function kernelAndReason(state: LoadedState | undefined): [CpuKernelName, reason: string] {
   const variant = wasmVariant();
-  if (variant === undefined) return choice('plain', 'the engine has no WebAssembly SIMD');
+  if (variant === undefined) return ['plain', 'the engine has no WebAssembly SIMD'];
   if (state?.finite === false) {
-    return choice(
-      'plain',
-      'not all weights are finite, and the WebAssembly would multiply them by the zeros of padding',
-    );
+    return ['plain', 'not all weights are finite, and the WebAssembly would multiply them by the zeros of padding'];
   }
-  return variant === 'simd'
-    ? choice('wasm-simd', 'the engine has WebAssembly SIMD, and no relaxed one')
-    : choice('wasm-relaxed-simd', 'the engine has WebAssembly SIMD with multiply-add');
+  const simd = variant === 'simd' ? ', and no relaxed one' : ' with multiply-add';
+  return [`wasm-${variant}`, `the engine has WebAssembly SIMD${simd}`];
 }

@@ -1,18 +1,18 @@
-/** What the page and its workers say to each other. */
+/** The messages between the page and its workers. */
 import type { ConvTranspose2dErrorCode } from '../errors.ts';
 import type { Board } from './board.ts';
 import type { Task, WasmData } from './engine.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 import type { WasmAddresses } from './wasm-runner.ts';
 
-/** The first request. With a memory, the worker runs jobs on it; without, calls on its own. */
+/** The first request. With `memory`, the worker runs jobs on that; without, whole calls on memory of its own. */
 export interface Start {
   readonly kind: 'start';
   readonly module: WebAssembly.Module;
   readonly memory?: WebAssembly.Memory;
 }
 
-/** Some of a call's jobs: as many as the worker gets hold of. */
+/** Asks the worker to take jobs from a call's board, as many as it gets. */
 export interface Jobs {
   readonly kind: 'jobs';
   readonly plan: Pick<WasmPlan, 'words'>;
@@ -26,7 +26,7 @@ export type Request =
   | { readonly kind: 'load'; readonly packed: Float32Array<ArrayBuffer> }
   | { readonly kind: 'forward'; readonly task: Task };
 
-/** What is not replied to. */
+/** Messages without a reply. */
 export type Notice =
   { readonly kind: 'unload'; readonly weights: number } | { readonly kind: 'abort'; readonly id: number };
 

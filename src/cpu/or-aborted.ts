@@ -1,5 +1,5 @@
 /**
- * Waits for work that is done elsewhere.
+ * Waits for work that cannot be aborted itself, no longer than until the signal.
  * @throws the signal's reason, at once when it is aborted
  */
 export async function orAborted<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {

@@ -1,4 +1,4 @@
-/** A layer's parameters, packed for whoever computes with them. */
+/** A layer's parameters, packed for each engine that computes with them. */
 import type { Spec } from '../options.ts';
 import type { Engine } from './engine.ts';
 import { floatsOf } from './floats.ts';
@@ -6,19 +6,19 @@ import { inSlices } from './slices.ts';
 import type { LoadedState } from './state.ts';
 import { packForWasm } from './wasm-pack.ts';
 
-/** For `runPlain`: as they were given, in float32. */
+/** As `runPlain` takes them: in their own layout, as float32. */
 export interface PlainParameters {
   readonly weight: Float32Array;
   readonly bias: Float32Array;
 }
 
-/** One state of a layer: packed once for each engine that needs it, and kept there until nobody uses it any more. */
+/** The parameters of one `loadStateDict`: packed once for each engine that needs them, and kept there while anyone uses them. */
 export class Parameters {
   readonly state: LoadedState;
   readonly #spec: Spec;
   readonly #loaded = new Map<Engine, Promise<number>>();
   #plain: Promise<PlainParameters> | undefined;
-  /** The layer, and its calls under way. */
+  /** Counts the layer and its running calls. */
   #users = 1;
 
   constructor(spec: Spec, state: LoadedState) {
@@ -27,7 +27,7 @@ export class Parameters {
   }
 
   /**
-   * Where the engine has them.
+   * The engine's handle of them.
    * @throws ConvTranspose2dError OUT_OF_MEMORY
    */
   on(engine: Engine): Promise<number> {
@@ -36,7 +36,7 @@ export class Parameters {
     if (loaded === undefined) {
       loaded = this.#load(engine);
       this.#loaded.set(engine, loaded);
-      // The next call may have better luck.
+      // Forgotten, so that the next call tries again.
       loaded.catch(() => this.#loaded.delete(engine));
     }
     return loaded;

@@ -2,7 +2,7 @@
 import type { Axis } from '../geometry.ts';
 import type { Problem } from '../problem.ts';
 import type { Spec } from '../options.ts';
-import { weightStrides } from '../weight-strides.ts';
+import { weightStrides } from '../layouts.ts';
 
 /** 0.7978845608 = √(2/π) */
 const activations: Record<Spec['activation'], (v: number, slope: number) => number> = {

@@ -1,9 +1,9 @@
-/** Long work on a thread that others wait for: cut into slices, with turns of the event loop between them. */
+/** Runs long work on a page's thread in slices, and yields to the event loop between them. */
 
-/** A slice's milliseconds, about. */
+/** The length of a slice in milliseconds, about. */
 export const SLICE = 12;
 
-/** When this thread's slice began: of all works together, since short ones may follow one another without a turn. */
+/** When the current slice began. One for the whole thread, since short works may follow one another without yielding. */
 let began = -Infinity;
 
 /**
@@ -21,7 +21,7 @@ export async function inSlices<T>(work: Generator<void, T>, stop?: AbortSignal):
   }
 }
 
-/** Resolves after the event loop has had a turn. A message, since timers are throttled to 4 ms. */
+/** Yields to the event loop. By a message, since browsers throttle timers to 4 ms. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

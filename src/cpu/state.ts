@@ -12,7 +12,7 @@ export class LoadedState implements StateDict {
     this.bias = bias;
   }
 
-  /** Whether all weights are finite; only the plain path computes with others as it should. */
+  /** Whether all weights are finite. With others only the plain path is right: see `packForWasm`. */
   get finite(): boolean {
     return (this.#finite ??= areFinite(this.weight.data));
   }
@@ -20,7 +20,7 @@ export class LoadedState implements StateDict {
 
 export function areFinite(data: HostData): boolean {
   if (data instanceof Float32Array) {
-    // Zero times what is not finite is NaN; a sum is quicker than a test each.
+    // 0 · Infinity and 0 · NaN are NaN, which stays in the sum; faster than testing each.
     let zero = 0;
     for (let at = 0; at < data.length; at++) zero += 0 * data[at]!;
     return zero === 0;

@@ -1,4 +1,4 @@
-/** A worker, as the page has it. */
+/** A worker, seen from the page: requests and their replies, and its death. */
 import { ConvTranspose2dError } from '../errors.ts';
 import type { WasmData } from './engine.ts';
 import type { FromWorker, Notice, Request, Start } from './messages.ts';
@@ -14,7 +14,7 @@ export class Thread {
   readonly #waiting = new Map<number, Waiting>();
   readonly #onDeath: (why: string) => void;
   #lastId = 0;
-  /** Why it is dead. */
+  /** Why it is dead; undefined while it lives. */
   #death: string | undefined;
 
   private constructor(onDeath: (why: string) => void) {
@@ -35,7 +35,7 @@ export class Thread {
       else waiting?.reject(new ConvTranspose2dError(data.error.code, data.error.message));
     };
     const die = (event: Event): void => {
-      // Told by the calls that are rejected; the page need not hear of it once more.
+      // The rejected calls report it, so the page's own error handlers need not.
       event.preventDefault();
       URL.revokeObjectURL(url);
       const said = 'message' in event && typeof event.message === 'string' ? `: ${event.message}` : '';

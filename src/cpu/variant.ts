@@ -1,10 +1,10 @@
 /** Which of the two modules of assembly/ an engine takes. */
 export type WasmVariant = 'simd' | 'relaxed-simd';
 
-/** A module's magic and version: the least that there is to compile. */
+/** The smallest module: its magic number and version. */
 const EMPTY = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 
-/** Whether there is WebAssembly, and the page's Content-Security-Policy lets it compile, which validation does not ask. */
+/** Whether WebAssembly compiles. A Content Security Policy may forbid it, which `validate` does not tell. */
 function compiles(): boolean {
   try {
     return new WebAssembly.Module(Uint8Array.from(EMPTY)) instanceof WebAssembly.Module;
@@ -13,7 +13,7 @@ function compiles(): boolean {
   }
 }
 
-/** Whether the engine has an instruction on vectors, for which a function has a place that is never reached. */
+/** Whether the engine knows a vector instruction: validates a function that has it in unreachable code, where operands may be left out. */
 function has(...instruction: readonly [number, number, number]): boolean {
   const type = [1, 4, 1, 0x60, 0, 0];
   const func = [3, 2, 1, 0];

@@ -1,7 +1,7 @@
 /** The axes of a plan: what a tile of positions reads of each. */
 import type { Axis, Residue } from '../geometry.ts';
 
-/** Taps so many inputs apart that tiles between them are worth it: many tiles then meet few taps. */
+/** From this many inputs between taps on, tiles are cut to fit between them: a tile then meets few of the taps. */
 export const FAR = 8;
 
 export const most = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b));
@@ -21,10 +21,11 @@ export function largest(limit: number, fits: (value: number) => boolean): number
 /** An axis, as tiles and strips see it. */
 export interface Reach {
   readonly axis: Axis;
-  /** Of `PlanAxis`. */
+  /** For each residue: by how much its positions m are shifted against the tiles' positions. */
   readonly shifts: readonly number[];
+  /** The strip of a tile at t begins at input t + low. */
   readonly low: number;
-  /** How many m + shift there are. */
+  /** How many values m + shift takes: the length that tiles are cut from. */
   readonly extent: number;
   /** By how much a strip exceeds its tile. */
   readonly halo: number;
@@ -35,13 +36,13 @@ export interface Reach {
 export interface InnerReach extends Reach {
   /** Where, from the start of the strip, the first tap of each residue reads for the tile's first position. */
   readonly origins: readonly number[];
-  /** All that taps of any residue read for it, each once, in ascending order: from the start of the strip if that is of one piece. */
+  /** Every place that a tap of some residue reads for that position, ascending, without repeats; for a strip in one piece. */
   readonly offsets: readonly number[];
 }
 
 export const isReal = ({ taps }: Residue): boolean => taps > 0;
 
-/** The outer axis: positions of all residues that read the same inputs fall into the same tile, and their rows are aligned. */
+/** The outer axis. Residues are shifted so that positions which read the same inputs fall into the same tile and row. */
 export function outerReach(axis: Axis): Reach {
   const real = axis.residues.filter(isReal);
   const first = real.length === 0 ? 0 : least(real.map(({ firstInput }) => firstInput));
@@ -52,7 +53,7 @@ export function outerReach(axis: Axis): Reach {
   return { axis, shifts, low: first - halo, extent, halo, taps };
 }
 
-/** The inner axis: a tile has the same positions of all residues, since their columns are interleaved. */
+/** The inner axis. Nothing is shifted: a tile takes the same positions of all residues, since their results are interleaved. */
 export function innerReach(axis: Axis): InnerReach {
   const real = axis.residues.filter(isReal);
   const low = real.length === 0 ? 0 : least(real.map((r) => r.firstInput - (r.taps - 1) * axis.inputStep));
@@ -77,18 +78,18 @@ export function innerReach(axis: Axis): InnerReach {
 
 const hasFarTaps = ({ axis, taps }: Reach): boolean => taps > 1 && axis.inputStep >= FAR;
 
-/** Whether some taps may miss a tile. */
+/** Whether tiles of this size may miss some taps: each then selects its own. */
 export const isFar = (reach: Reach, tile: number): boolean => hasFarTaps(reach) && tile < reach.extent;
 
-/** The largest tile that some taps may miss. */
+/** The largest tile to cut: no larger than the gap between taps where that is worth it. */
 export const tileBetween = (reach: Reach): number =>
   hasFarTaps(reach) ? Math.min(reach.axis.inputStep, reach.extent) : reach.extent;
 
 /** Columns of a strip that lie together in the input. */
 export interface Band {
-  /** The first, from the strip's start if that were of one piece. */
+  /** Its first column, as if the strip were in one piece. */
   readonly offset: number;
-  /** Where it is in the strip. */
+  /** Where it begins in the strip. */
   readonly at: number;
   readonly columns: number;
 }

@@ -1,4 +1,4 @@
-/** What the compiled AssemblyScript of assembly/ exports, and describes there. */
+/** The exports of the compiled AssemblyScript; assembly/ documents them. */
 export interface WasmExports {
   /** @param plan the address of a plan's words */
   run(plan: number, first: number, end: number): void;

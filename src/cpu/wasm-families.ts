@@ -1,4 +1,4 @@
-/** The phases of a plan, and which of them are one product. */
+/** The phases of a plan, and which of them are computed as one product. */
 import { FAR, isReal, least, most, type InnerReach, type Reach } from './wasm-axes.ts';
 
 /** A phase by its residues; `index` is outer residue · inner stride + inner residue. */
@@ -43,7 +43,7 @@ export function familiesOf(phases: readonly PlannedPhase[]): Family[] {
     });
 }
 
-/** Cut where origins are far apart. */
+/** Phases in groups, cut where origins are far apart: a family reads everything between its origins. */
 function nearOnes(phases: readonly PlannedPhase[]): PlannedPhase[][] {
   const near: PlannedPhase[][] = [];
   let last = -Infinity;

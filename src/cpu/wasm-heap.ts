@@ -1,10 +1,10 @@
-/** A WebAssembly memory, and who has which part of it. */
+/** A WebAssembly memory and its allocator. */
 import { ConvTranspose2dError } from '../errors.ts';
 
 const PAGE = 65536;
-/** What addresses of 32 bits reach, and less for systems that do not lend so much. */
+/** Maximum sizes to try: all that 32 bits address, then less, for systems that do not reserve so much. */
 const MAXIMUM_PAGES = [65536, 32768, 16384, 4096];
-/** Vectors are read up to here beyond a tensor, and blocks begin at multiples of it. */
+/** Blocks begin at multiples of this, and have as much room behind them, since vectors may be read beyond a tensor's end. */
 export const ALIGNMENT = 64;
 
 export const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;

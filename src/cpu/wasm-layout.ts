@@ -2,17 +2,17 @@
 import { bandsOf, columnsOf, most, type Band, type InnerReach, type Reach } from './wasm-axes.ts';
 import type { Family } from './wasm-families.ts';
 
-/** Positions that runs are rounded to, about: a kernel's step. */
+/** Positions of a run are rounded up to this many: about a kernel's step. */
 const RUN = 16;
-/** Multiplications, of each row, that a run more costs. */
+/** What another run costs, in multiplications of each of its rows: it is another call of the kernel. */
 const RUN_COST = 1000;
 
 export const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
 
 /**
- * The part of the input that a tile reads: [input channel][row][column]. Rows are of one piece, or, where taps lie further apart
- * than a tile is high, a band for each tap: `bandRows` rows for each of them, which are `bandStep` rows of the input apart. So
- * are columns, but for taps nearer than a tile is wide, which share a band.
+ * The part of the input that a tile reads: [input channel][row][column]. Its rows are in one piece or, where taps lie further
+ * apart than a tile is high, in one band of `bandRows` rows for each tap; bands are `bandStep` rows of the input apart. Columns
+ * likewise, except that taps nearer to each other than a tile is wide share a band.
  */
 export interface Strip {
   readonly bands: number;
@@ -48,11 +48,11 @@ export function stripOf(outer: Reach, inner: InnerReach, rows: number, columns: 
 export interface Results {
   readonly channelStride: number;
   readonly rowStride: number;
-  /** Of what one call of 'positions' or 'point' writes. */
+  /** From one phase's results to the next, for the kernels 'positions' and 'point'. */
   readonly phaseStride: number;
   readonly groupStride: number;
   readonly bytes: number;
-  /** Into how many runs positions are cut: one, on through the halo, or the rows of a tile, where that is wide. */
+  /** Runs of positions: one that goes on through the halo between rows, or one for each row where the halo is wide. */
   readonly runs: number;
 }
 

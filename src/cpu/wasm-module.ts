@@ -1,11 +1,11 @@
-/** The compiled AssemblyScript of assembly/, for a worker's memory too: the page sends it there. */
+/** The compiled AssemblyScript of assembly/. The page compiles it once and sends it to its workers. */
 import { loadWasm } from '../load.ts';
 import type { WasmVariant } from './variant.ts';
 import { fromText } from './wasm-text.ts';
 
 const modules = new Map<string, WebAssembly.Module>();
 
-/** The module, for a memory that is shared or not: nothing but a flag of its import differs. The memory must have a maximum. */
+/** The module for shared or for other memory: only a flag of its memory import differs. The memory must have a maximum. */
 export async function wasmModule(variant: WasmVariant, shared: boolean): Promise<WebAssembly.Module> {
   const key = `${variant} ${shared}`;
   let module = modules.get(key);

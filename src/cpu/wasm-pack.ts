@@ -2,9 +2,9 @@
 import type { Spec } from '../options.ts';
 import { zeros } from '../tensors.ts';
 import { packedSize } from './wasm-plan.ts';
-import { weightStrides } from '../weight-strides.ts';
+import { weightStrides } from '../layouts.ts';
 
-/** Elements after which the packing gives its caller a turn. */
+/** Elements after which the packing yields to its caller. */
 const STEP = 2 ** 15;
 
 /**

@@ -68,7 +68,7 @@ export interface WasmTiling {
 }
 
 export interface WasmPlan extends WasmTiling {
-  /** What a thread's working memory begins with: the tiling as assembly/run.ts reads it. */
+  /** What a thread's working memory begins with: the tiling as assembly/plan.ts declares it. */
   readonly words: Int32Array<ArrayBuffer>;
   /** Bytes of that memory. */
   readonly workBytes: number;

@@ -1,4 +1,4 @@
-/** The bytes that scripts/build-assembly.mjs made text of: a letter is a byte, or one of two that are read with the next. */
+/** Decodes the text that scripts/build-assembly.mjs makes of a module: most letters are a byte, the last two are read with the next one. */
 export function fromText(text: string): Uint8Array<ArrayBuffer> {
   const letters = Array.from(text, (letter) => letter.charCodeAt(0) - 35);
   const bytes: number[] = [];
@@ -6,6 +6,6 @@ export function fromText(text: string): Uint8Array<ArrayBuffer> {
     const letter = letters[at]!;
     bytes.push(0xfc + (letter < 90 ? letter : 90 + (letter - 90) * 83 + letters[++at]!));
   }
-  // Modulo 256.
+  // Numbers beyond 255 wrap around here.
   return Uint8Array.from(bytes);
 }

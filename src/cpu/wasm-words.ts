@@ -1,15 +1,15 @@
-/** A plan as assembly/run.ts reads it: words at the start of a thread's working memory. */
-import { ACTIVATIONS } from '../options.ts';
+/** A plan as assembly/plan.ts declares it: words at the start of a thread's working memory. */
+import { ACTIVATIONS } from '../types.ts';
 import { most, placeIn, type Reach } from './wasm-axes.ts';
 import { rowBlocks, type Family, type PlannedPhase } from './wasm-families.ts';
 import { roundUp } from './wasm-layout.ts';
 import type { Tiled, WasmKernelName, WasmTiling } from './wasm-plan.ts';
 
-/** The numbers of assembly/run.ts. */
+/** The numbers of assembly/plan.ts. */
 const KERNELS: Record<WasmKernelName, number> = { rows: 0, point: 1, positions: 2 };
-/** Words that `Plan` has room for: the tables begin there. */
+/** Words of the plan's head, with room to grow: the tables begin behind it. */
 const HEAD = 64;
-/** Bytes that kernels may read beyond what they need: 32 positions, and some. */
+/** Bytes behind the results that kernels may read or write: a last step of 32 positions, and a margin. */
 const SLACK = 192;
 
 export function wordsOf(tiling: WasmTiling): { words: Int32Array<ArrayBuffer>; workBytes: number } {
@@ -17,7 +17,7 @@ export function wordsOf(tiling: WasmTiling): { words: Int32Array<ArrayBuffer>; w
   const { groups, inChannels, input, output, rows, columns } = problem;
   const tables: number[] = [];
   const here = (): number => (HEAD + tables.length) * 4;
-  /** @returns where in memory they are */
+  /** @returns their place, in bytes from the start of the memory */
   const table = (words: readonly number[]): number => {
     const at = here();
     for (const word of words) tables.push(word);
@@ -34,7 +34,8 @@ export function wordsOf(tiling: WasmTiling): { words: Int32Array<ArrayBuffer>; w
   const columnBandsAt = table(strip.columnBands.flatMap(({ offset, at, columns }) => [offset, at * 4, columns]));
   const columnBandsEnd = here();
 
-  // What each tap reads, for an origin on the inner axis; and which row and column that is for a tile at 0.
+  // For each tap: where its input is in the strip and its weights are in the panel, in bytes; then the row and the column of the
+  // input that it reads for a tile at 0. `origin` is where the phase's first tap reads on the inner axis.
   const [a, b] = [outer.reach.axis, inner.reach.axis];
   const rowStep = Math.min(a.inputStep, outer.tile);
   const tapsOf = ({ index, taps: [J, L] }: PlannedPhase, origin: number): number[][] => {
@@ -98,7 +99,7 @@ export function wordsOf(tiling: WasmTiling): { words: Int32Array<ArrayBuffer>; w
     // The call's addresses.
     ...[0, 0, 0],
     // Nothing is filled or gathered.
-    ...[-1, -1, 0, 0, 0, 0, 0],
+    ...[-1, -1, 0, 0, 0, 0, 0, 0, 0],
     KERNELS[tiling.kernel],
     // In the order of assembly/activation.ts.
     ACTIVATIONS.indexOf(problem.activation),

@@ -7,10 +7,10 @@ import { inSlices } from './slices.ts';
 import { Thread } from './thread.ts';
 import type { WasmPlan } from './wasm-plan.ts';
 
-/** Bytes of a system's page, or of a part of one. */
+/** Bytes of a memory page; smaller than the system's does no harm. */
 const PAGE = 4096;
 
-/** Workers over a memory that the page shares with them: it copies tensors in and out, and they run the jobs, or both do. */
+/** Workers that share a memory with the page. The page copies tensors in and out; workers run the jobs, alone or with the page. */
 export class ThreadsEngine extends LocalEngine {
   readonly #module: WebAssembly.Module;
   readonly #count: number;
@@ -30,7 +30,7 @@ export class ThreadsEngine extends LocalEngine {
   }
 
   override forward(task: Task, stop: AbortSignal): Promise<WasmData> {
-    // They start while the input is copied.
+    // Not awaited: workers start while the input is copied.
     if (task.crew.workers > 0) void this.#start();
     return super.forward(task, stop);
   }
@@ -44,7 +44,7 @@ export class ThreadsEngine extends LocalEngine {
     const { workers, caller } = task.crew;
     const { plan } = call;
     const help = this.#helpFor(plan);
-    // Who computes too does not wait for workers that are still starting.
+    // If the caller computes too, it does not wait for workers that are still starting.
     const threads = (workers === 0 || caller ? this.#opened : await this.#start()).slice(0, workers);
     if (threads.length === 0 || (caller && !help.isWanted())) {
       await super.compute(call, task, stop);
@@ -68,9 +68,9 @@ export class ThreadsEngine extends LocalEngine {
     if (call.fresh) await inSlices(touchPages(call.fresh), stop);
     if (caller) help.had(await inSlices(takePartAndFinish(board, this.runner.start(plan, own)), stop));
     if (!caller || this.dead) await orAborted(replies, stop);
-    // Not from the replies: they come no sooner than the event loop has a turn, and calls may follow one another without.
+    // Not by awaiting the replies: they need a turn of the event loop, and calls may follow one another without one.
     else if (close(board)) call.idle = undefined;
-    // Float16 is rounded in place, where a worker that is late may write.
+    // A worker is late. Float16 results are rounded in place, where it may still write, so they must wait for it.
     else if (task.input instanceof Uint16Array) await orAborted(replies, stop);
   }
 
@@ -83,12 +83,12 @@ export class ThreadsEngine extends LocalEngine {
     return help;
   }
 
-  /** The threads; none where workers may not be made. */
+  /** The threads; none where the page may not make workers. */
   #start(): Promise<readonly Thread[]> {
     this.#threads ??= Promise.all(
       Array.from({ length: this.#count }, async () => {
         const thread = await Thread.open({ module: this.#module, memory: this.memory }, (why) => {
-          // What the others compute rests on memory that the dead one may have left half written: all of it goes.
+          // The dead worker may have left the shared memory half written, so all of the engine is given up.
           this.dispose(why);
         });
         this.#opened = [...this.#opened, thread];
@@ -100,7 +100,7 @@ export class ThreadsEngine extends LocalEngine {
   }
 }
 
-/** A worker with a memory of its own, for pages that may not share one: tensors are sent. */
+/** A worker with memory of its own, for pages that may not share memory: tensors are transferred. */
 export class WorkerEngine implements Engine {
   readonly #thread: Thread;
   dead = false;
@@ -152,7 +152,7 @@ export class WorkerEngine implements Engine {
   }
 }
 
-/** Has the system give memory to a new array while workers compute what will be copied there: that takes as long as cheap layers. */
+/** Makes the system allocate a new array's pages while workers compute: for cheap layers that takes as long as computing. */
 function* touchPages(data: WasmData): Generator<void, void> {
   const step = PAGE / data.BYTES_PER_ELEMENT;
   for (let first = 0; first < data.length; first += CHUNK) {

@@ -1,4 +1,4 @@
-/** A worker: runs jobs on the page's memory, or whole calls on its own. Bundled by itself, see scripts/build-worker.mjs. */
+/** The worker's script: runs jobs on the page's memory, or whole calls on its own. Bundled by scripts/build-worker.mjs. */
 import { ConvTranspose2dError } from '../errors.ts';
 import { takePart } from './board.ts';
 import { LocalEngine, type WasmData } from './engine.ts';
@@ -15,7 +15,7 @@ const scope = globalThis as unknown as Scope;
 const stops = new Map<number, AbortController>();
 let engine: LocalEngine | undefined;
 let runner: WasmRunner | undefined;
-/** Calls run one after the other. */
+/** The call before: whole calls run one after the other. */
 let previous: Promise<unknown> = Promise.resolve();
 
 scope.onmessage = ({ data }) => {

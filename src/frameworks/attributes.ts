@@ -1,4 +1,4 @@
-import { invalid } from '../errors.ts';
+import { invalid } from '../invalid.ts';
 
 const MOST = 2 ** 31 - 1;
 
@@ -41,6 +41,21 @@ export function listOfTwo(
   if (value === undefined) return [otherwise, otherwise];
   const [height = otherwise, width = otherwise] = integers(name, value, [2], least);
   return [height, width];
+}
+
+/** The list, or undefined for an empty one, which is how some frameworks and their files have one that is left out. */
+export function unlessEmpty<T>(value: T): T | undefined {
+  return Array.isArray(value) && value.length === 0 ? undefined : value;
+}
+
+/** The same, where an empty list too is one that is left out. */
+export function listOfTwoOrNone(
+  name: string,
+  value: unknown,
+  otherwise: number,
+  least: number,
+): readonly [height: number, width: number] {
+  return listOfTwo(name, unlessEmpty(value), otherwise, least);
 }
 
 /** One number for both axes or (height, width), or `otherwise` when left out. */

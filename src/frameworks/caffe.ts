@@ -1,8 +1,8 @@
-import { invalid } from '../errors.ts';
+import { invalid } from '../invalid.ts';
 import type { ConvTranspose2dOptions } from '../types.ts';
 import * as attribute from './attributes.ts';
 
-/** The `convolution_param` of Caffe's `Deconvolution`. A repeated field is one number, or a list of one or two. */
+/** The `convolution_param` of Caffe's `Deconvolution`. A repeated field is one number, or a list of one or two; an empty one is left out. */
 export interface CaffeAttributes {
   readonly num_output: number;
   readonly kernel_size?: number | readonly number[] | undefined;
@@ -41,10 +41,10 @@ const NAMES = [
 export function fromCaffe(attributes: CaffeAttributes): ConvTranspose2dOptions {
   attribute.checkNames('Caffe', attributes, NAMES);
   const outputs = attribute.integer('num_output', attributes.num_output, 1);
-  const { group: groups = 1, kernel_size, kernel_h, kernel_w } = attributes;
+  const { group: groups = 1, kernel_h, kernel_w } = attributes;
   const group = attribute.integer('group', groups, 1);
   if (outputs % group !== 0) throw invalid('num_output', outputs, `group ${group} must divide it`);
-  if (kernel_size === undefined && kernel_h === undefined && kernel_w === undefined) {
+  if (attribute.unlessEmpty(attributes.kernel_size) === undefined && kernel_h === undefined && kernel_w === undefined) {
     throw invalid('kernel_size', undefined, 'kernel_size, or kernel_h and kernel_w, is needed');
   }
   // The kernel's own size comes with the weight; here it is only checked.
@@ -71,7 +71,7 @@ function either(
   if (attributes[height] === undefined && attributes[width] === undefined) {
     return repeated(both, attributes[both], otherwise, least);
   }
-  if (attributes[both] !== undefined) {
+  if (attribute.unlessEmpty(attributes[both]) !== undefined) {
     throw invalid(both, attributes[both], `${both} or ${height} and ${width} can be given, not both`);
   }
   const { [height]: ownHeight = 0, [width]: ownWidth = 0 } = attributes;
@@ -80,5 +80,5 @@ function either(
 
 function repeated(name: string, value: unknown, otherwise: number, least: number): readonly [number, number] {
   if (Array.isArray(value) && value.length === 1) return attribute.pairOf(name, value[0], otherwise, least);
-  return attribute.pairOf(name, value, otherwise, least);
+  return attribute.pairOf(name, attribute.unlessEmpty(value), otherwise, least);
 }

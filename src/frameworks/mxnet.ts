@@ -1,4 +1,4 @@
-import { invalid } from '../errors.ts';
+import { invalid } from '../invalid.ts';
 import type { ConvTranspose2dOptions } from '../types.ts';
 import * as attribute from './attributes.ts';
 
@@ -11,7 +11,7 @@ export interface MxnetAttributes {
   readonly dilate?: readonly number[] | undefined;
   readonly pad?: readonly number[] | undefined;
   readonly adj?: readonly number[] | undefined;
-  /** (H, W); `pad` and `adj` are then ignored. (0, 0) is as if left out. */
+  /** (H, W); `pad` and `adj` are then ignored. (0, 0) is as if left out, and so is any empty list. */
   readonly target_shape?: readonly number[] | undefined;
   readonly num_filter: number;
   readonly num_group?: number | undefined;
@@ -39,15 +39,15 @@ export function fromMxnet(attributes: MxnetAttributes): ConvTranspose2dOptions {
   const { num_group = 1 } = attributes;
   const input = attribute.axes('inputShape', attributes.inputShape, 'NCHW');
   const kernel = attribute.axes('kernel', attributes.kernel, 'HW');
-  const stride = attribute.listOfTwo('stride', attributes.stride, 1, 1);
-  const dilation = attribute.listOfTwo('dilate', attributes.dilate, 1, 1);
+  const stride = attribute.listOfTwoOrNone('stride', attributes.stride, 1, 1);
+  const dilation = attribute.listOfTwoOrNone('dilate', attributes.dilate, 1, 1);
   const filters = attribute.integer('num_filter', attributes.num_filter, 1);
   const groups = attribute.integer('num_group', num_group, 1);
   if (filters % groups !== 0) throw invalid('num_filter', filters, `num_group ${groups} must divide it`);
   if (input.C % groups !== 0) throw invalid('num_group', groups, `it must divide the ${input.C} input channels`);
 
   const axes = attribute.spatialAxes(input, kernel, stride, dilation);
-  const target = attribute.listOfTwo('target_shape', attributes.target_shape, 0, 0);
+  const target = attribute.listOfTwoOrNone('target_shape', attributes.target_shape, 0, 0);
   const crops = target.some((size) => size !== 0) ? cropsTo(axes, target) : cropsOf(axes, attributes);
   return {
     stride,
@@ -79,8 +79,8 @@ function cropsOf(
   axes: readonly [attribute.Axis, attribute.Axis],
   attributes: MxnetAttributes,
 ): readonly [attribute.Crop, attribute.Crop] {
-  const pad = attribute.listOfTwo('pad', attributes.pad, 0, 0);
-  const adj = attribute.listOfTwo('adj', attributes.adj, 0, 0);
+  const pad = attribute.listOfTwoOrNone('pad', attributes.pad, 0, 0);
+  const adj = attribute.listOfTwoOrNone('adj', attributes.adj, 0, 0);
   const crop = (axis: attribute.Axis, at: 0 | 1): attribute.Crop => {
     if (adj[at] >= axis.stride) throw invalid('adj', adj, `it must be smaller than the stride ${axis.stride}`);
     return { head: pad[at], tail: pad[at] - adj[at] };

@@ -1,4 +1,4 @@
-import { invalid } from '../errors.ts';
+import { invalid } from '../invalid.ts';
 import type { ConvTranspose2dOptions } from '../types.ts';
 import * as attribute from './attributes.ts';
 
@@ -43,8 +43,9 @@ const NAMES = [
  */
 export function fromOnnx(attributes: OnnxAttributes): ConvTranspose2dOptions {
   attribute.checkNames('ONNX', attributes, NAMES);
-  const { auto_pad = 'NOTSET', group: groups = 1, output_padding, output_shape, pads } = attributes;
-  const { pads: sides = [0, 0, 0, 0] } = attributes;
+  const { auto_pad = 'NOTSET', group: groups = 1, output_padding } = attributes;
+  const pads = attribute.unlessEmpty(attributes.pads);
+  const output_shape = attribute.unlessEmpty(attributes.output_shape);
   const input = attribute.axes('inputShape', attributes.inputShape, 'NCHW');
   const weight = attribute.axes('weightShape', attributes.weightShape, 'IOHW');
   const group = attribute.integer('group', groups, 1);
@@ -54,12 +55,12 @@ export function fromOnnx(attributes: OnnxAttributes): ConvTranspose2dOptions {
   if (kernelH !== weight.H || kernelW !== weight.W) {
     throw invalid('kernel_shape', kernel_shape, `the weight's kernel is ${weight.H} x ${weight.W}`);
   }
-  const stride = attribute.listOfTwo('strides', attributes.strides, 1, 1);
-  const dilation = attribute.listOfTwo('dilations', attributes.dilations, 1, 1);
-  const extra = attribute.listOfTwo('output_padding', output_padding, 0, 0);
+  const stride = attribute.listOfTwoOrNone('strides', attributes.strides, 1, 1);
+  const dilation = attribute.listOfTwoOrNone('dilations', attributes.dilations, 1, 1);
+  const extra = attribute.listOfTwoOrNone('output_padding', output_padding, 0, 0);
   const autoPad = attribute.oneOf('auto_pad', auto_pad, ['NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID']);
   if (pads !== undefined && autoPad !== 'NOTSET') throw invalid('pads', pads, `auto_pad is '${autoPad}' already`);
-  const [top = 0, left = 0, bottom = 0, right = 0] = attribute.integers('pads', sides, [4], 0);
+  const [top = 0, left = 0, bottom = 0, right = 0] = attribute.integers('pads', pads ?? [0, 0, 0, 0], [4], 0);
   const asked = output_shape === undefined ? [-1, -1] : attribute.integers('output_shape', output_shape, [2, 4], -1);
   const [height = -1, width = -1] = asked.slice(-2);
   if (height === 0 || width === 0) throw invalid('output_shape', output_shape, 'a size must be positive');

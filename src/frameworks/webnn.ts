@@ -1,4 +1,4 @@
-import { invalid } from '../errors.ts';
+import { invalid } from '../invalid.ts';
 import type { ConvTranspose2dOptions } from '../types.ts';
 import * as attribute from './attributes.ts';
 

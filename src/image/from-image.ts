@@ -1,12 +1,15 @@
-import { ConvTranspose2dError, invalid } from '../errors.ts';
+import { invalid } from '../invalid.ts';
+import { optionsOf } from '../options.ts';
 import type { GpuTensor } from '../types.ts';
 import { checkDevice } from '../webgpu/buffers.ts';
 import { textureToTensor, toTensorOptionNames, type TextureToTensorOptions } from './from-texture.ts';
-import { checkNames } from './options.ts';
+import { checkPicture } from './gpu.ts';
 
-/** What has pixels: `<img>`, `<video>` and `<canvas>`, `ImageBitmap`, `ImageData`, `OffscreenCanvas` and `VideoFrame`. */
-export type ImageSource =
-  ImageBitmap | ImageData | HTMLImageElement | HTMLVideoElement | VideoFrame | HTMLCanvasElement | OffscreenCanvas;
+/**
+ * `<img>`, `<video>` and `<canvas>`, `ImageBitmap`, `ImageData`, `OffscreenCanvas` and `VideoFrame`. WebGPU's own name for them,
+ * since the types of a worker know no elements.
+ */
+export type ImageSource = GPUCopyExternalImageSource;
 
 /** How a picture becomes a tensor. */
 export interface ImageToTensorOptions extends Omit<TextureToTensorOptions, 'encoder'> {
@@ -15,21 +18,18 @@ export interface ImageToTensorOptions extends Omit<TextureToTensorOptions, 'enco
 }
 
 /**
- * A picture, or the present frame of a video, as a tensor of shape (1, C, H, W) or (1, H, W, C), in its own size. It never
- * leaves the GPU, where it is there already. What is submitted after this call finds the tensor filled.
+ * A picture, or the current frame of a video, as a tensor of shape (1, C, H, W) or (1, H, W, C), in its own size. If its pixels are
+ * on the GPU already, they stay there. Work that is submitted after this call finds the tensor filled.
  * @param source alpha is taken as not premultiplied; of three channels and of one, it is left out
  * @throws ConvTranspose2dError INVALID_ARGUMENT, also of a source without pixels yet; UNSUPPORTED beyond the device's limits.
  * What the platform itself throws, as of a picture from another origin, comes as it is.
  */
 export function imageToTensor(device: GPUDevice, source: ImageSource, options: ImageToTensorOptions = {}): GpuTensor {
   checkDevice(device);
-  checkNames(options, [...toTensorOptionNames.filter((name) => name !== 'encoder'), 'colorSpace']);
+  optionsOf(options, [...toTensorOptionNames.filter((name) => name !== 'encoder'), 'colorSpace']);
   const { colorSpace = 'srgb', ...rest } = options;
   const { width, height } = sizeOf(source);
-  const most = device.limits.maxTextureDimension2D;
-  if (Math.max(width, height) > most) {
-    throw new ConvTranspose2dError('UNSUPPORTED', `the picture is ${width} × ${height}, the device allows ${most}`);
-  }
+  checkPicture(device, { width, height });
   const texture = device.createTexture({
     label: 'image',
     size: [width, height],
@@ -40,12 +40,12 @@ export function imageToTensor(device: GPUDevice, source: ImageSource, options: I
     device.queue.copyExternalImageToTexture({ source }, { texture, colorSpace }, [width, height]);
     return textureToTensor(device, texture, rest);
   } finally {
-    // What was submitted keeps its memory until it is done.
+    // Submitted work keeps the texture's memory until it is done.
     texture.destroy();
   }
 }
 
-/** In pixels, whatever a page shows it at. */
+/** A source's own size in pixels. */
 function sizeOf(source: unknown): { width: number; height: number } {
   if (typeof source !== 'object' || source === null) throw invalid('source', source, 'it must have pixels');
   // A video, a frame, an <img>, and everything else.

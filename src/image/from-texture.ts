@@ -1,7 +1,8 @@
+import { optionsOf } from '../options.ts';
 import type { DType, GpuTensor } from '../types.ts';
-import { bindingOf, checkDevice, checkGpuTensor, emptyTensor } from '../webgpu/buffers.ts';
+import { bindingOf, checkDevice, checkEncoder, checkGpuTensor, emptyTensor } from '../webgpu/buffers.ts';
 import { checkBinds, checkTexture, inSegment, paramsBuffer, record, toTensorPipeline, WORKGROUP_SIZE } from './gpu.ts';
-import { checkNames, choice, pixelOptionNames, pixelsOf, shapeOf, type PixelOptions } from './options.ts';
+import { choice, pixelOptionNames, pixelsOf, shapeOf, type PixelOptions } from './options.ts';
 
 /** How a texture becomes a tensor. */
 export interface TextureToTensorOptions extends PixelOptions {
@@ -33,7 +34,8 @@ export function textureToTensor(
   options: TextureToTensorOptions = {},
 ): GpuTensor {
   checkDevice(device);
-  checkNames(options, toTensorOptionNames);
+  optionsOf(options, toTensorOptionNames);
+  if (options.encoder !== undefined) checkEncoder(options.encoder);
   checkTexture(texture, 'TEXTURE_BINDING');
   const layout = choice('layout', options.layout, ['NCHW', 'NHWC']);
   const channels = choice('channels', options.channels, [3, 1, 4]);

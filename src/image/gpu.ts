@@ -1,7 +1,8 @@
 /** Pipelines and parameters of the picture shaders, kept per device. */
 import imageToTensorCode from '../../shaders/image_to_tensor.wgsl?raw';
 import tensorToImageCode from '../../shaders/tensor_to_image.wgsl?raw';
-import { ConvTranspose2dError, invalid } from '../errors.ts';
+import { ConvTranspose2dError } from '../errors.ts';
+import { invalid } from '../invalid.ts';
 import type { DType } from '../types.ts';
 import { bufferFrom, tensorBytes } from '../webgpu/buffers.ts';
 import { compiled, inCallersScopes } from '../webgpu/scopes.ts';
@@ -22,7 +23,7 @@ function cacheOf(device: GPUDevice): DeviceCache {
   return cache;
 }
 
-/** Runs a segment whose errors are the caller's. What it has made and is not valid is not kept for the next one. */
+/** Runs a segment whose errors go to the caller's scopes. What it made is not kept for the next one if it is invalid. */
 export function inSegment<T>(device: GPUDevice, segment: () => T): T {
   return inCallersScopes(device, segment, (made) => {
     const { params } = cacheOf(device);
@@ -30,7 +31,7 @@ export function inSegment<T>(device: GPUDevice, segment: () => T): T {
   });
 }
 
-/** The pipeline of a key, compiled when it is first asked for. */
+/** The pipeline of a key, compiled on first use. */
 function pipeline<P extends GPUComputePipeline | GPURenderPipeline>(device: GPUDevice, key: string, make: () => P): P {
   const { pipelines } = cacheOf(device);
   const known = pipelines.get(key) as P | undefined;
@@ -90,7 +91,7 @@ export function paramBytes(pixels: Pixels): ArrayBuffer {
   return bytes;
 }
 
-/** Sets of parameters that a device keeps; more are made anew. */
+/** How many sets of parameters are kept for a device. */
 const MOST_PARAMS = 64;
 
 /** A buffer with the shaders' `Params`: never written again, so that calls may be recorded in any order. */
@@ -100,16 +101,16 @@ export function paramsBuffer(device: GPUDevice, pixels: Pixels): GPUBuffer {
   const known = params.get(key);
   if (known !== undefined) return known;
   const buffer = bufferFrom(device, 'image params', GPUBufferUsage.UNIFORM, new Uint8Array(paramBytes(pixels)));
-  // Not destroyed: what was recorded may yet be submitted.
+  // The old ones are not destroyed: recorded work that reads them may not be submitted yet.
   if (params.size >= MOST_PARAMS) params.clear();
   params.set(key, buffer);
   return buffer;
 }
 
-/** In the order of their bits. */
+/** The usage flags of textures, in the order of their bits. */
 const USAGES = ['COPY_SRC', 'COPY_DST', 'TEXTURE_BINDING', 'STORAGE_BINDING', 'RENDER_ATTACHMENT'] as const;
 
-/** Refuses what is no texture of one picture, or cannot be used so. */
+/** Refuses what is not a texture of one picture, or lacks a usage. */
 export function checkTexture(texture: unknown, flag: 'TEXTURE_BINDING' | 'RENDER_ATTACHMENT'): void {
   if (typeof texture !== 'object' || texture === null || !('depthOrArrayLayers' in texture)) {
     throw invalid('texture', texture, 'it must be a GPUTexture');
@@ -129,6 +130,14 @@ export function checkBinds(device: GPUDevice, shape: readonly number[], dtype: D
   const { maxStorageBufferBindingSize: most } = device.limits;
   if (size > most) {
     throw new ConvTranspose2dError('UNSUPPORTED', `the tensor takes ${size} bytes, the device binds ${most} at most`);
+  }
+}
+
+/** Refuses a picture that no texture of the device holds. @throws ConvTranspose2dError UNSUPPORTED */
+export function checkPicture(device: GPUDevice, { width, height }: { width: number; height: number }): void {
+  const most = device.limits.maxTextureDimension2D;
+  if (Math.max(width, height) > most) {
+    throw new ConvTranspose2dError('UNSUPPORTED', `the picture is ${width} × ${height}, the device allows ${most}`);
   }
 }
 

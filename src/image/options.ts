@@ -1,5 +1,5 @@
-/** What the ways in and out have in common: how a tensor's elements stand for pixels. */
-import { invalid, shown } from '../errors.ts';
+/** Options that both directions share: how a tensor's elements represent pixels. */
+import { invalid, shown } from '../invalid.ts';
 import type { Layout } from '../types.ts';
 
 /** One number for every channel, or one for each. */
@@ -18,7 +18,7 @@ export interface PixelOptions {
 /** The numbers of channels that stand for grey, RGB and RGBA. */
 export type Channels = 1 | 3 | 4;
 
-/** One picture within a tensor, distances in elements. */
+/** Where one picture lies in a tensor, in elements. */
 export interface Pixels {
   readonly height: number;
   readonly width: number;
@@ -32,19 +32,15 @@ export interface Pixels {
   readonly deviation: readonly number[];
 }
 
-/** Refuses an option that there is none of. */
-export function checkNames(options: object, allowed: readonly string[]): void {
-  const unknown = Object.keys(options).find((name) => !allowed.includes(name));
-  if (unknown !== undefined) {
-    throw invalid('options', unknown, `there is no option of that name; there are ${allowed.join(', ')}`);
-  }
-}
-
 /** The names of `PixelOptions`. */
 export const pixelOptionNames: readonly string[] = ['layout', 'mean', 'std'] satisfies (keyof PixelOptions)[];
 
 /** One of some values; the first where it is left out. */
-export function choice<T extends string | number>(name: string, value: unknown, allowed: readonly [T, ...T[]]): T {
+export function choice<T extends string | number | boolean>(
+  name: string,
+  value: unknown,
+  allowed: readonly [T, ...T[]],
+): T {
   if (value === undefined) return allowed[0];
   const found = allowed.find((candidate) => candidate === value);
   if (found === undefined) throw invalid(name, value, `it must be ${allowed.map(shown).join(', ')} or left out`);

@@ -1,8 +1,9 @@
-import { invalid } from '../errors.ts';
+import { invalid } from '../invalid.ts';
+import { optionsOf } from '../options.ts';
 import type { GpuTensor } from '../types.ts';
-import { checkDevice, checkGpuTensor } from '../webgpu/buffers.ts';
-import { checkNames, pixelsOf } from './options.ts';
-import { tensorToTexture, toTextureOptionNames, type TensorToTextureOptions } from './to-texture.ts';
+import { checkDevice } from '../webgpu/buffers.ts';
+import { checkPicture } from './gpu.ts';
+import { checkedPicture, tensorToTexture, toTextureOptionNames, type TensorToTextureOptions } from './to-texture.ts';
 
 /** How a tensor goes onto a canvas. */
 export interface TensorToCanvasOptions extends Omit<TensorToTextureOptions, 'premultipliedAlpha'> {
@@ -13,20 +14,21 @@ export interface TensorToCanvasOptions extends Omit<TensorToTextureOptions, 'pre
 /**
  * Shows a tensor of shape (N, C, H, W) or (N, H, W, C), or without N, on a canvas, which takes its size: C = 1 as grey, 3 as
  * RGB, 4 as RGBA with what is behind the canvas shining through. Values beyond 0 to 1 are clamped.
- * @param canvas without a context, or with a WebGPU context, which this configures
- * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED beyond the device's limit on bindings
+ * @param canvas `<canvas>` or `OffscreenCanvas`, without a context, or with a WebGPU context, which this configures
+ * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED beyond the device's limits on bindings and textures
  */
 export function tensorToCanvas(
   device: GPUDevice,
   tensor: GpuTensor,
-  canvas: HTMLCanvasElement | OffscreenCanvas,
+  canvas: GPUCanvasContext['canvas'],
   options: TensorToCanvasOptions = {},
 ): void {
   checkDevice(device);
-  checkNames(options, [...toTextureOptionNames.filter((name) => name !== 'premultipliedAlpha'), 'colorSpace']);
+  optionsOf(options, [...toTextureOptionNames.filter((name) => name !== 'premultipliedAlpha'), 'colorSpace']);
   const { colorSpace = 'srgb', ...rest } = options;
-  const { shape } = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
-  const { width, height, channels } = pixelsOf(shape, options.index ?? 0, options);
+  const [, { width, height, channels }] = checkedPicture(device, tensor, options);
+  checkPicture(device, { width, height });
+  checkCanvas(canvas);
   const context = canvas.getContext('webgpu');
   if (context === null) throw invalid('canvas', canvas, 'it has a context of another kind already');
 
@@ -42,6 +44,13 @@ export function tensorToCanvas(
   } as const;
   if (!isConfigured(context, configuration)) context.configure(configuration);
   tensorToTexture(device, tensor, context.getCurrentTexture(), { ...rest, premultipliedAlpha });
+}
+
+/** Refuses what is no canvas. */
+function checkCanvas(canvas: unknown): void {
+  if (typeof canvas !== 'object' || canvas === null || !('getContext' in canvas)) {
+    throw invalid('canvas', canvas, 'it must be a canvas');
+  }
 }
 
 /** Whether a canvas is configured so already: doing it again for every frame would have it make new textures. */

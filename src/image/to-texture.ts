@@ -1,8 +1,9 @@
-import { invalid } from '../errors.ts';
+import { invalid } from '../invalid.ts';
+import { optionsOf } from '../options.ts';
 import type { GpuTensor } from '../types.ts';
-import { bindingOf, checkDevice, checkGpuTensor } from '../webgpu/buffers.ts';
+import { bindingOf, checkDevice, checkEncoder, checkGpuTensor } from '../webgpu/buffers.ts';
 import { checkBinds, checkTexture, inSegment, paramsBuffer, record, toTexturePipeline } from './gpu.ts';
-import { checkNames, pixelOptionNames, pixelsOf, type PixelOptions } from './options.ts';
+import { choice, pixelOptionNames, pixelsOf, type PixelOptions, type Pixels } from './options.ts';
 
 /** How a tensor becomes a texture. */
 export interface TensorToTextureOptions extends PixelOptions {
@@ -20,6 +21,18 @@ export const toTextureOptionNames: readonly string[] = [
   ...(['index', 'premultipliedAlpha', 'encoder'] satisfies (keyof TensorToTextureOptions)[]),
 ];
 
+/** What is checked before anything is touched: the encoder, the tensor, and which of its pixels are drawn. */
+export function checkedPicture(
+  device: GPUDevice,
+  tensor: GpuTensor,
+  options: TensorToTextureOptions,
+): [tensor: Required<GpuTensor>, pixels: Pixels] {
+  if (options.encoder !== undefined) checkEncoder(options.encoder);
+  const checked = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
+  checkBinds(device, checked.shape, checked.dtype);
+  return [checked, pixelsOf(checked.shape, options.index ?? 0, options)];
+}
+
 /**
  * Draws a tensor of shape (N, C, H, W) or (N, H, W, C), or without N, over a texture of its size: C = 1 as grey, 3 as RGB,
  * 4 as RGBA. Values beyond 0 to 1 are clamped.
@@ -33,18 +46,17 @@ export function tensorToTexture(
   options: TensorToTextureOptions = {},
 ): void {
   checkDevice(device);
-  checkNames(options, toTextureOptionNames);
+  optionsOf(options, toTextureOptionNames);
   checkTexture(texture, 'RENDER_ATTACHMENT');
-  const checked = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
-  const pixels = pixelsOf(checked.shape, options.index ?? 0, options);
+  const [checked, pixels] = checkedPicture(device, tensor, options);
   const { width, height } = pixels;
   if (texture.width !== width || texture.height !== height) {
     throw invalid('texture size', [texture.width, texture.height], `the tensor's picture is ${width} × ${height}`);
   }
-  checkBinds(device, checked.shape, checked.dtype);
   const halves = checked.dtype === 'float16';
+  const premultiplied = choice('premultipliedAlpha', options.premultipliedAlpha, [false, true]);
   inSegment(device, () => {
-    const pipeline = toTexturePipeline(device, texture.format, halves, options.premultipliedAlpha ?? false);
+    const pipeline = toTexturePipeline(device, texture.format, halves, premultiplied);
     const group = device.createBindGroup({
       label: 'tensor to image',
       layout: pipeline.getBindGroupLayout(0),

@@ -1,12 +1,12 @@
-/** The layers of a backend, by filter: each filter is packed once, and its packing let go with it. */
+/** The layers of a backend, by filter: each filter is packed once, and its packed copy is freed with it. */
 import { ConvTranspose2d } from '../conv-transpose2d.ts';
 import type { ConvTranspose2dOptions } from '../types.ts';
 import type { Backend, TensorInfo } from './library.ts';
 
 /**
  * Layers by a filter's `dataId` and by their options. A backend writes to a `dataId` once, and a variable that is trained
- * or assigned to takes another one, so what was packed holds until the backend disposes of it. Only a buffer that the user
- * has lent to TensorFlow.js may change: a filter in one is packed for each call.
+ * or assigned to takes another one, so a packed copy stays valid until the backend disposes of the `dataId`. Only a buffer that
+ * the user has lent to TensorFlow.js may change: a filter in one is packed for each call.
  */
 export class Filters {
   readonly backend: Backend;
@@ -52,7 +52,7 @@ export class Filters {
     });
   }
 
-  /** Lets go of a filter's layers. */
+  /** Frees a filter's layers. */
   forget(dataId: object): void {
     for (const layer of this.#layers.get(dataId)?.values() ?? []) layer.destroy();
     this.#layers.delete(dataId);

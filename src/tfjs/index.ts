@@ -28,14 +28,14 @@ const KERNEL = 'Conv2DBackpropInput';
 const BACKEND = 'webgpu';
 
 /**
- * Makes TensorFlow.js's WebGPU backend compute `tf.conv2dTranspose`, and with it every layers or graph model's
- * Conv2DTranspose, by this package's kernels: on the backend's device, from and to its buffers, with the same results.
- * Gradients, other operations and other backends stay as they are. Calls that these kernels do not take (beyond a device's
- * limits, not float32) go on to TensorFlow.js's own.
+ * Makes TensorFlow.js's WebGPU backend use this package's kernels for `tf.conv2dTranspose`, and so for every layers or graph
+ * model's Conv2DTranspose: on the backend's device and buffers, with the same results. Gradients, other operations and other
+ * backends stay as they are. Calls that these kernels do not support (beyond a device's limits, not float32) still go to
+ * TensorFlow.js's own kernel.
  *
  * @param tf `@tensorflow/tfjs` or `@tensorflow/tfjs-core`, version 4.22, after `@tensorflow/tfjs-backend-webgpu` was imported
- * @returns a function that gives TensorFlow.js its own kernel back and lets go of all packed filters
- * @throws ConvTranspose2dError UNSUPPORTED without that backend, and in calls where it is of a version without what is needed
+ * @returns a function that restores TensorFlow.js's own kernel and frees all packed filters
+ * @throws ConvTranspose2dError UNSUPPORTED without that backend; calls throw it if its version lacks what is needed
  */
 export function registerConvTranspose2d(tf: TensorFlow): () => void {
   const original = tf.getKernel(KERNEL, BACKEND);
@@ -82,23 +82,23 @@ export function registerConvTranspose2d(tf: TensorFlow): () => void {
   return () => {
     registered = false;
     [...filters.keys()].forEach(letGo);
-    // Someone else's kernel may stand on ours by now: then ours only hands on.
+    // Another kernel may have been registered over ours since: then ours only passes calls on.
     if (tf.getKernel(KERNEL, BACKEND) === ours) replaceKernel(tf, original);
   };
 }
 
-/** Without the warning that a kernel is there already. */
+/** Replaces a kernel without TensorFlow.js's warning that there is one already. */
 function replaceKernel(tf: TensorFlow, kernel: KernelConfig): void {
   tf.unregisterKernel(KERNEL, BACKEND);
   tf.registerKernel(kernel);
 }
 
-/** A call by our kernels; undefined where they do not take it. */
+/** Computes a call by our kernels; undefined if they do not support it. */
 function run(tf: TensorFlow, filters: Filters, call: KernelCall): TensorInfo | undefined {
   // `dy` is a transposed convolution's input: the kernel is named for what it is to a convolution.
   const { dy, filter } = call.inputs as { dy: TensorInfo; filter: TensorInfo };
   const attrs = call.attrs as Attributes;
-  // Compiling ahead is TensorFlow.js's own business.
+  // In this mode TensorFlow.js only compiles its own kernels, and runs nothing.
   if (tf.env().getBool('WEBGPU_ENGINE_COMPILE_ONLY')) return undefined;
   const { backend } = filters;
   const options = optionsOf(tf, dy, filter, attrs);
@@ -106,7 +106,7 @@ function run(tf: TensorFlow, filters: Filters, call: KernelCall): TensorInfo | u
   for (const { dataId } of [dy, filter]) backend.uploadToGPU(dataId);
   if (![dy, filter].every(({ dataId }) => isFloat32Buffer(backend.tensorMap.get(dataId)))) return undefined;
 
-  // What the backend has recorded comes first: it may be what writes input and filter.
+  // What the backend has recorded is submitted first: it may write the input and the filter.
   backend.ensureCommandEncoderReady();
   backend.endComputePassEncoder();
   backend.submitQueue();
@@ -125,7 +125,7 @@ function run(tf: TensorFlow, filters: Filters, call: KernelCall): TensorInfo | u
   });
   const encoder = backend.device.createCommandEncoder({ label: 'conv-transpose2d tfjs' });
   if (takenBy(() => layer.encode(encoder, tensor(dy), tensor(output))) === undefined) {
-    // The filter could not be packed when it was met first; now there may be room.
+    // Packing the filter failed when it was first used; there may be memory by now.
     filters.forget(filter.dataId);
     backend.disposeData(output.dataId);
     return undefined;
@@ -167,7 +167,7 @@ function optionsOf(
 const isFloat32Buffer = ({ dtype, resource }: ReturnType<Backend['tensorMap']['get']>): boolean =>
   dtype === 'float32' && resource instanceof GPUBuffer;
 
-/** What a segment gives, unless it is beyond these kernels or the device's limits. */
+/** The result of a segment; undefined if it is beyond these kernels or the device's limits. */
 function takenBy<T>(segment: () => T): T | undefined {
   try {
     return segment();

@@ -1,16 +1,8 @@
 /** Tensors in GPU buffers. */
-import { ConvTranspose2dError, invalid, shown } from '../errors.ts';
-import {
-  allocate,
-  bytesOf,
-  bytesPerElement,
-  checkDType,
-  checkHostTensor,
-  checkSaid,
-  dtypeOf,
-  elementCount,
-  float16Tensor,
-} from '../tensors.ts';
+import { ConvTranspose2dError } from '../errors.ts';
+import { has, invalid, shown } from '../invalid.ts';
+import { allocate, bytesOf, bytesPerElement, dtypeOf, elementCount, float16Tensor } from '../tensors.ts';
+import { checkDType, checkHostTensor, checkShapeAndDType } from '../check-tensors.ts';
 import { TEXELS_IN_LINE, textureLines, textureSize } from '../texels.ts';
 import type { DType, GpuTensor, HostTensor } from '../types.ts';
 import { TEXEL_FORMAT } from './pipelines.ts';
@@ -30,7 +22,7 @@ export const overlap = (a: Required<GpuTensor>, b: Required<GpuTensor>): boolean
   a.offset < b.offset + tensorBytes(b.shape, b.dtype) &&
   b.offset < a.offset + tensorBytes(a.shape, a.dtype);
 
-/** Of the tensors that are handed to callers. */
+/** The usage of tensors that callers get. */
 const tensorUsage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
 
 /** A buffer with a tensor's values in it; of at least one word, so that it can be bound. */
@@ -40,7 +32,7 @@ export function bufferFrom(device: GPUDevice, label: string, usage: number, byte
   try {
     buffer = makeBuffer(device, { label, size, usage, mappedAtCreation: true });
   } catch (cause) {
-    // What a mapping needs of the page's own memory is no matter of error scopes.
+    // Error scopes do not report it if the page itself has no memory for the mapping.
     if (!(cause instanceof RangeError)) throw cause;
     throw new ConvTranspose2dError('OUT_OF_MEMORY', `could not allocate ${size} bytes`, { cause });
   }
@@ -51,11 +43,11 @@ export function bufferFrom(device: GPUDevice, label: string, usage: number, byte
   return buffer;
 }
 
-/** What a shader reads its Params and tables from. */
+/** A buffer that a shader reads its Params and tables from. */
 export const tableFrom = (device: GPUDevice, label: string, words: ArrayBuffer): GPUBuffer =>
   bufferFrom(device, label, GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE, new Uint8Array(words));
 
-/** A texture that holds so many texels, in whole lines; they are written by shaders, or copied. */
+/** A texture for that many texels, in whole lines, which shaders or copies can write. */
 export const makeTexels = (device: GPUDevice, label: string, texels: number): GPUTexture =>
   makeTexture(device, {
     label,
@@ -69,7 +61,7 @@ export function writeTexels(device: GPUDevice, texture: GPUTexture, values: Floa
   device.queue.writeTexture({ texture }, values, { bytesPerRow: 16 * TEXELS_IN_LINE }, textureSize(values.length / 4));
 }
 
-/** The memory of a buffer that is mapped at creation; wgpu has none for an invalid one, whose error its scope reports. */
+/** The memory of a buffer that is mapped at creation; undefined for an invalid one in wgpu, whose error the scope reports. */
 function mappedRange(buffer: GPUBuffer): ArrayBuffer | undefined {
   try {
     return buffer.getMappedRange();
@@ -79,7 +71,7 @@ function mappedRange(buffer: GPUBuffer): ArrayBuffer | undefined {
   }
 }
 
-/** Refuses a tensor that the device has no buffer, or no binding, for. */
+/** Refuses a tensor beyond the device's limit on buffers, or another limit. */
 export function checkFits(
   device: GPUDevice,
   name: string,
@@ -92,6 +84,7 @@ export function checkFits(
 
 /** Refuses what is no encoder. */
 export function checkEncoder(encoder: unknown): void {
+  // Not by `has`, here and below: `encode` checks in every call, and a property test with a variable name is slower.
   if (typeof encoder !== 'object' || encoder === null || !('beginComputePass' in encoder)) {
     throw invalid('encoder', encoder, 'it must be a GPUCommandEncoder');
   }
@@ -99,9 +92,7 @@ export function checkEncoder(encoder: unknown): void {
 
 /** Refuses what is no device. */
 export function checkDevice(device: unknown): void {
-  if (typeof device !== 'object' || device === null || !('queue' in device)) {
-    throw invalid('device', device, 'it must be a GPUDevice');
-  }
+  if (!has(device, 'queue')) throw invalid('device', device, 'it must be a GPUDevice');
 }
 
 /**
@@ -167,7 +158,7 @@ interface Reading {
   readonly mapping: Promise<undefined>;
 }
 
-/** Submits an encoder, and asks for what it stages. Within a segment, for a mapping that fails is an error of the device too. */
+/** Submits an encoder and starts to map what it stages. To be called in a segment: a failed mapping is also an error of the device. */
 export function submitReading(
   device: GPUDevice,
   encoder: GPUCommandEncoder,
@@ -176,13 +167,13 @@ export function submitReading(
   device.queue.submit([encoder.finish()]);
   return staged.map((staging) => {
     const mapping = staging.mapAsync(GPUMapMode.READ);
-    // Where the segment fails, nobody waits for it.
+    // If the segment fails, nobody awaits it: no unhandled rejection.
     mapping.catch(() => undefined);
     return { staging, mapping };
   });
 }
 
-/** Copies out what was asked for, and has let go of all when it rejects. */
+/** Copies out what is being mapped. When it settles, also by rejecting, all staging buffers are destroyed. */
 export async function read(
   device: GPUDevice,
   readings: readonly Reading[],
@@ -203,7 +194,7 @@ async function readOne(
     signal?.throwIfAborted();
     const bytes = allocate(staging.size);
     new Uint8Array(bytes).set(new Uint8Array(staging.getMappedRange()));
-    // A lost device maps as if well: what it holds is not to be trusted.
+    // A lost device still maps buffers, but their content is not the result.
     const lost = lossOf(device);
     if (lost !== undefined) throw lost;
     return bytes;
@@ -216,13 +207,7 @@ async function readOne(
   }
 }
 
-function checkOffset(name: string, offset: unknown, alignment: number): asserts offset is number {
-  if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < 0 || offset % alignment !== 0) {
-    throw invalid(name, offset, `it must be a multiple of ${alignment} bytes, of at least 0`);
-  }
-}
-
-/** In the order of their bits. */
+/** The usage flags, in the order of their bits. */
 const USAGES = [
   'MAP_READ',
   'MAP_WRITE',
@@ -236,7 +221,7 @@ const USAGES = [
   'QUERY_RESOLVE',
 ] as const;
 
-/** Refuses a buffer that cannot be used so. */
+/** Refuses a buffer without the usage that is needed. */
 export function checkUsage(
   name: string,
   { usage }: GPUBuffer,
@@ -248,7 +233,10 @@ export function checkUsage(
   throw invalid(`${name} buffer usage`, given.join(' | '), `to be ${done} it must include ${flag}`);
 }
 
-/** Checks a GPU tensor at the door and completes it. */
+const isBuffer = (value: unknown): value is GPUBuffer =>
+  typeof value === 'object' && value !== null && 'size' in value && 'usage' in value;
+
+/** Checks a caller's GPU tensor and fills in its defaults. */
 export function checkGpuTensor(
   device: GPUDevice,
   name: string,
@@ -260,20 +248,19 @@ export function checkGpuTensor(
     throw invalid(name, tensor, 'it must be a GPU tensor { shape, buffer, dtype?, offset? }, as upload gives');
   }
   const t: { shape?: unknown; buffer: unknown; dtype?: unknown; offset?: unknown } = tensor;
-  const given = checkSaid(name, t, shape);
-  const held = (t.dtype ?? 'float32') as DType;
+  const given = checkShapeAndDType(name, t, shape);
+  const { buffer, dtype: held = 'float32', offset = 0 } = t as GpuTensor;
   checkDType(name, held, dtype);
-  const { buffer } = t;
-  if (typeof buffer !== 'object' || buffer === null || !('size' in buffer) || !('usage' in buffer)) {
-    throw invalid(`${name} buffer`, buffer, 'it must be a GPUBuffer');
+  if (!isBuffer(buffer)) throw invalid(`${name} buffer`, buffer, 'it must be a GPUBuffer');
+  checkUsage(name, buffer, 'STORAGE', 'bound');
+  const alignment = device.limits.minStorageBufferOffsetAlignment;
+  if (offset !== 0 && !(Number.isSafeInteger(offset) && offset > 0 && offset % alignment === 0)) {
+    throw invalid(`${name} offset`, offset, `it must be a multiple of ${alignment} bytes, of at least 0`);
   }
-  const { size } = buffer as GPUBuffer;
-  checkUsage(name, buffer as GPUBuffer, 'STORAGE', 'bound');
-  const offset = t.offset === undefined ? 0 : t.offset;
-  if (offset !== 0) checkOffset(`${name} offset`, offset, device.limits.minStorageBufferOffsetAlignment);
   const needed = offset + tensorBytes(given, held);
-  if (size < needed) {
-    throw invalid(`${name} buffer size`, size, `shape ${shown(given)} from offset ${offset} takes ${needed} bytes`);
+  if (buffer.size < needed) {
+    const rule = `shape ${shown(given)} from offset ${offset} takes ${needed} bytes`;
+    throw invalid(`${name} buffer size`, buffer.size, rule);
   }
-  return { shape: given, buffer: buffer as GPUBuffer, dtype: held, offset };
+  return { shape: given, buffer, dtype: held, offset };
 }

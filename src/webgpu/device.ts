@@ -1,8 +1,9 @@
-/** Asking for a device, and the one that layers share. */
+/** Requests devices, and keeps the one that layers share. */
 import { ConvTranspose2dError } from '../errors.ts';
-import { oneOf, optionsOf } from '../options.ts';
+import { checkedBy, ofType, oneOf, optionsOf, type Rule } from '../options.ts';
 import type { Capabilities, Limits } from '../capabilities.ts';
 import type { Device } from '../types.ts';
+import { getOrMake } from './get-or-make.ts';
 import { lossBehind, lossOf, watch } from './scopes.ts';
 
 /** Which device is asked for, and what happens when there is none. */
@@ -17,7 +18,7 @@ export interface RequestDeviceOptions {
   onFallback?: ((reason: string) => void) | undefined;
 }
 
-/** What the kernels, or a caller's own on the same device, gain from. */
+/** Limits to raise to the adapter's maximum: the kernels gain from them, or a caller's own kernels on the same device. */
 const LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
@@ -31,14 +32,19 @@ const NO_WEBGPU =
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bcpu\b/i;
 
-function isSoftware(info: GPUAdapterInfo | undefined): boolean {
-  if (info === undefined) return false;
-  const said = [info.vendor, info.architecture, info.device, info.description].join(' ');
-  return info.isFallbackAdapter || SOFTWARE.test(said);
-}
+/** An adapter's description of itself; older browsers have none. */
+const descriptionOf = (info: Partial<GPUAdapterInfo> = {}): string =>
+  [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ');
 
-const named = (info: GPUAdapterInfo): string =>
-  [info.description, info.architecture, info.vendor].find((text) => text !== '') ?? 'unnamed';
+const isSoftware = (info: GPUAdapterInfo | undefined): boolean =>
+  info?.isFallbackAdapter === true || SOFTWARE.test(descriptionOf(info));
+
+const RULES: Readonly<Record<keyof RequestDeviceOptions, Rule>> = {
+  fallback: [oneOf, 'cpu', ['cpu', 'throw']],
+  allowSoftware: [ofType, false, ['boolean', 'true or false']],
+  powerPreference: [oneOf, undefined, ['low-power', 'high-performance']],
+  onFallback: [ofType, undefined, ['function', 'a function, or left out']],
+};
 
 /**
  * The best device there is: a hardware GPU with the limits and features that the kernels gain from, else 'cpu' with the
@@ -46,36 +52,31 @@ const named = (info: GPUAdapterInfo): string =>
  * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED with `fallback: 'throw'`
  */
 export async function requestDevice(options: RequestDeviceOptions = {}): Promise<Device> {
-  const { fallback = 'cpu' } = optionsOf(options, ['fallback', 'allowSoftware', 'powerPreference', 'onFallback']);
-  oneOf('fallback', fallback, ['cpu', 'throw']);
-  const fall = (reason: string): 'cpu' => {
-    if (fallback === 'throw') throw new ConvTranspose2dError('UNSUPPORTED', reason);
-    options.onFallback?.(reason);
-    return 'cpu';
-  };
+  const given = checkedBy(RULES, optionsOf(options, Object.keys(RULES))) as RequestDeviceOptions;
+  const device = await deviceOrReason(given).catch((cause: unknown) => `WebGPU gave no device: ${String(cause)}`);
+  if (typeof device !== 'string') return device;
+  if (given.fallback === 'throw') throw new ConvTranspose2dError('UNSUPPORTED', device);
+  options.onFallback?.(device);
+  return 'cpu';
+}
+
+/** A GPU, or why there is none that will do. */
+async function deviceOrReason({ allowSoftware, powerPreference }: RequestDeviceOptions): Promise<GPUDevice | string> {
   // Older browsers and Node have no navigator.gpu, whatever the types say.
   const gpu = (globalThis.navigator as Partial<Navigator> | undefined)?.gpu;
-  if (gpu === undefined) return fall(NO_WEBGPU);
-  try {
-    const { powerPreference } = options;
-    const adapter = await gpu.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
-    if (adapter === null) return fall('WebGPU has no adapter: no GPU that it supports, or it is switched off');
-    if (options.allowSoftware !== true && isSoftware(adapter.info)) {
-      return fall(
-        `the only WebGPU adapter is emulated in software (${named(adapter.info)}), and slower than the CPU path`,
-      );
-    }
-    const device = await adapter.requestDevice({
-      label: 'conv-transpose2d',
-      requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
-      requiredFeatures: adapter.features.has('shader-f16') ? ['shader-f16'] : [],
-    });
-    watch(device);
-    return device;
-  } catch (cause) {
-    if (cause instanceof ConvTranspose2dError) throw cause;
-    return fall(`WebGPU gave no device: ${String(cause)}`);
+  if (!gpu) return NO_WEBGPU;
+  const adapter = await gpu.requestAdapter(powerPreference && { powerPreference });
+  if (adapter === null) return 'WebGPU has no adapter: no GPU that it supports, or it is switched off';
+  if (allowSoftware !== true && isSoftware(adapter.info)) {
+    return `the only WebGPU adapter is emulated in software (${descriptionOf(adapter.info)}), and slower than the CPU path`;
   }
+  const device = await adapter.requestDevice({
+    label: 'conv-transpose2d',
+    requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
+    requiredFeatures: adapter.features.has('shader-f16') ? ['shader-f16'] : [],
+  });
+  watch(device);
+  return device;
 }
 
 let shared: Promise<{ device: Device; because: string }> | undefined;
@@ -89,7 +90,7 @@ const ATTEMPTS = 3;
  */
 export async function sharedDevice(): Promise<{ device: Device; because: string }> {
   let lost: ConvTranspose2dError | undefined;
-  // The first may be one that was lost long ago.
+  // One more than ATTEMPTS, since the first device may be an old one that was lost long ago.
   for (let attempt = 0; attempt <= ATTEMPTS; attempt++) {
     const asked = (shared ??= ask());
     const { device } = await asked;
@@ -104,20 +105,13 @@ export async function sharedDevice(): Promise<{ device: Device; because: string 
 async function ask(): Promise<{ device: Device; because: string }> {
   let because = 'the shared default device';
   const device = await requestDevice({ onFallback: (reason) => (because = reason) });
-  // One that is lost already has said so when it answers.
+  // Waits for an answer from the device: one that was lost at once is known to be lost then.
   if (device !== 'cpu') {
     await device.queue.onSubmittedWorkDone().catch(() => undefined);
     await lossBehind(device, 0);
   }
   return { device, because };
 }
-
-const limitsOf = (limits: GPUSupportedLimits): Limits => ({
-  maxBufferSize: limits.maxBufferSize,
-  maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
-  minStorageBufferOffsetAlignment: limits.minStorageBufferOffsetAlignment,
-  maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
-});
 
 /** WebGPU's default limits. Source: the specification's table of limits. */
 const DEFAULT_LIMITS: Limits = {
@@ -126,6 +120,12 @@ const DEFAULT_LIMITS: Limits = {
   minStorageBufferOffsetAlignment: 256,
   maxComputeWorkgroupsPerDimension: 65535,
 };
+
+/** As plain data. */
+const limitsOf = (limits: Limits): Limits =>
+  Object.fromEntries(
+    Object.keys(DEFAULT_LIMITS).map((name) => [name, limits[name as keyof Limits]]),
+  ) as unknown as Limits;
 
 const UNLIMITED: Limits = {
   maxBufferSize: Infinity,
@@ -137,30 +137,17 @@ const UNLIMITED: Limits = {
 /** Kernels that computed wrong numbers, by adapter: for the session, whichever device they were on. */
 const setAside = new Map<string, Set<string>>();
 
-function setAsideOn(device: GPUDevice): Set<string> {
-  const adapter = adapterOf(device);
-  const known = setAside.get(adapter) ?? new Set();
-  setAside.set(adapter, known);
-  return known;
-}
+/** The set for a device's adapter. Kernels that are added to it are not used there any more. */
+export const setAsideOn = (device: GPUDevice): Set<string> => getOrMake(setAside, adapterOf(device), () => new Set());
 
-/** Uses a kernel no more on this adapter. */
-export function setKernelAside(device: GPUDevice, kernel: string): void {
-  setAsideOn(device).add(kernel);
-}
-
-/** What the adapter says of itself. */
-export function adapterOf(device: GPUDevice): string {
-  const info = (device as Partial<GPUDevice>).adapterInfo;
-  return [info?.vendor, info?.architecture, info?.device, info?.description].filter(Boolean).join(' ');
-}
+/** The description of a device's adapter. */
+export const adapterOf = (device: Partial<GPUDevice>): string => descriptionOf(device.adapterInfo);
 
 /** What a plan may count on: of a device, of the CPU, or of the defaults while no device is known. */
 export function capabilitiesOf(device: Device | undefined, because: string): Capabilities {
-  if (device === undefined) {
-    return { device: 'assumed', because, limits: DEFAULT_LIMITS, shaderF16: false, software: false };
-  }
-  if (device === 'cpu') return { device: 'cpu', because, limits: UNLIMITED, shaderF16: false, software: false };
+  const plain = { because, shaderF16: false, software: false };
+  if (device === undefined) return { ...plain, device: 'assumed', limits: DEFAULT_LIMITS };
+  if (device === 'cpu') return { ...plain, device, limits: UNLIMITED };
   return {
     device: 'webgpu',
     because,

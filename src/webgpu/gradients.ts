@@ -1,9 +1,10 @@
-/** The gradients on a GPU: operands picked, one transposed convolution, and long sums in parts. */
+/** The gradients on a GPU: operands are picked, then summed, long sums in parts; the input's gradient is a transposed convolution. */
 import operandsCode from '../../shaders/gradient_operands.wgsl?raw';
 import sumCode from '../../shaders/sum_parts.wgsl?raw';
 import weightCode from '../../shaders/weight_gradient.wgsl?raw';
 import { pickedElements, pickedTexels, type Gradients, type GradientShapes, type Operands } from '../gradient-plan.ts';
-import { weightShape, type InputExtents, type Size, type Spec } from '../options.ts';
+import { weightShape } from '../layouts.ts';
+import type { InputExtents, Size, Spec } from '../options.ts';
 import type { Capabilities } from '../capabilities.ts';
 import { CONVERT_WORKGROUP, fold } from '../workgroups.ts';
 import { elementCount } from '../tensors.ts';
@@ -37,14 +38,14 @@ const weightGradient = ({ tile }: PreparedGradients): PipelineRequest =>
 const wideElements = ({ layout }: Spec): PipelineRequest =>
   request('gradient-elements', operandsCode, 'elements', PICK, { ...lines, CHANNELS_LAST: Number(layout === 'NHWC') });
 
-/** Shapes whose scratch is kept. */
+/** For how many shapes scratch memory is kept. */
 const KEPT_SHAPES = 4;
 
 export class GpuGradients {
   readonly device: GPUDevice;
   readonly capabilities: Capabilities;
   readonly #spec: Spec;
-  /** Of the input's gradient; made with the first plan, and the same for every shape. */
+  /** Computes the input's gradient. Made with the first shape; the same for all. */
   #layer: GpuLayer | undefined;
   readonly #prepared = new Map<string, PreparedGradients>();
   readonly #retired = new Retired();
@@ -71,11 +72,11 @@ export class GpuGradients {
     const requests = [wideElements(this.#spec), weightPacked, quads, weightGradient(prepared), totals, biases];
     await Promise.all(requests.map((one) => pipelineSoon(this.device, one)));
     await layer.prepare(prepared.layerPlan);
-    // Others may have taken its place meanwhile.
+    // Meanwhile other shapes may have displaced this one.
     if (![...this.#prepared.values()].includes(prepared)) layer.release(prepared.layerPlan);
   }
 
-  /** Records the gradients of tensors that are on the device, into tensors that are; their errors are the caller's. */
+  /** Records the gradients, from and to tensors on the device. Errors go to the caller's scopes. */
   encode(
     encoder: GPUCommandEncoder,
     input: InputExtents,
@@ -133,7 +134,7 @@ export class GpuGradients {
       run(one, count, [table(`${name} params`), table(`${name} places`), source, masked, result]);
     };
     const [x, w] = [bindingOf(operands.input), bindingOf(operands.weight)];
-    /** Sums in parts, or at once where there is one. */
+    /** `into` sums to parts, which are then added up; if one part is enough, it sums straight to the result. */
     const summed = (
       name: 'weight' | 'bias',
       parts: GPUBuffer | undefined,
@@ -177,7 +178,7 @@ export class GpuGradients {
     this.#retired.destroy();
   }
 
-  /** Forgets the shapes of which something is gone. */
+  /** Forgets the shapes for which something in `gone` was made. */
   #forget(gone: ReadonlySet<Made>): void {
     for (const [key, prepared] of this.#prepared)
       if (madeOf(prepared).some((one) => gone.has(one))) this.#prepared.delete(key);

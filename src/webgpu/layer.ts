@@ -4,7 +4,8 @@ import type { Spec } from '../options.ts';
 import type { Capabilities } from '../capabilities.ts';
 import { packedElements, unpackWeight } from '../packing.ts';
 import type { LayerPlan } from '../plan.ts';
-import { bytesOf, hostTensorLike } from '../tensors.ts';
+import { weightShape } from '../layouts.ts';
+import { bytesOf, hostTensorLike, tensorOf } from '../tensors.ts';
 import type { GpuTensor, HostTensor, StateDict } from '../types.ts';
 import { bindingOf, bufferFrom, checkFits, read, stage, submitReading, tensorBytes } from './buffers.ts';
 import { PackedParameters } from './packed-parameters.ts';
@@ -12,11 +13,11 @@ import { PreparedPlans } from './prepared.ts';
 import { Retired } from './retired.ts';
 import { inCallersScopes, inScopes, lossOf, makeBuffer, watch, type Made } from './scopes.ts';
 
-/** What one call from host to host has on the device. */
+/** What the device holds for one call from host to host. */
 interface Held {
   readonly from: Required<GpuTensor>;
   readonly to: Required<GpuTensor>;
-  /** Of the input, if the page has written them. */
+  /** The input's texels, if JavaScript has written them instead of a pass. */
   readonly texels: GPUTexture | undefined;
 }
 
@@ -27,13 +28,13 @@ export class GpuLayer {
   readonly #retired = new Retired();
   readonly #parameters: PackedParameters;
   readonly #prepared: PreparedPlans;
-  /** Host parameters that were loaded last, unless a GPU's were. */
+  /** The parameters that were loaded last, if they were host tensors. */
   #host: StateDict | undefined;
-  /** The same, while they are not on the device yet. */
+  /** The same until they have been uploaded and packed. */
   #unpacked: StateDict | undefined;
-  /** The packing of the parameters that were loaded last: calls that read them reject as it does. */
+  /** The packing of the parameters that were loaded last. Calls that read them reject if it does. */
   #packing: Promise<void> | undefined;
-  /** Why there are no parameters. */
+  /** The error of parameters that could not be packed: until others are loaded, there are none. */
   #refused: Error | undefined;
   /** How often parameters were loaded. */
   #loads = 0;
@@ -75,7 +76,7 @@ export class GpuLayer {
       () => {
         this.#parameters.pack(bindingOf(weight), bias && bindingOf(bias));
       },
-      // Calls may come before it is known why.
+      // A placeholder: calls may come before the real error is known.
       () => {
         refuse(new ConvTranspose2dError('GPU_ERROR', 'the parameters could not be packed'));
       },
@@ -84,7 +85,7 @@ export class GpuLayer {
     packing.catch(refuse);
   }
 
-  /** Uploads and packs host parameters that are not there yet, in scopes of their own: other calls read them, too. */
+  /** Uploads and packs host parameters that are not on the device yet. In scopes of its own, since other calls read them too. */
   #packHost(): void {
     const state = this.#takeUnpacked();
     if (state === undefined) return;
@@ -94,7 +95,7 @@ export class GpuLayer {
         this.#parameters.packHost(state);
       },
       (made) => {
-        // The next call tries again, and need not wait until it is known why.
+        // At once, not when the error is known: the next call should try again.
         if (this.#host === state) this.#packing = undefined;
         this.#forget(made);
       },
@@ -111,20 +112,25 @@ export class GpuLayer {
     return state;
   }
 
-  /** The parameters as the layer's own tensors: packing undone on the host. */
-  async stateDict(): Promise<{ weight: Float32Array; bias: Float32Array }> {
-    await this.#packing;
-    const reading = await inScopes(this.device, () => {
+  /** The parameters, read back and unpacked on the host. */
+  async stateDict(): Promise<{ weight: HostTensor; bias?: HostTensor }> {
+    // Of what is there now, whatever is loaded meanwhile.
+    const packing = this.#packing;
+    const reading = inScopes(this.device, () => {
       this.#check();
       const encoder = this.device.createCommandEncoder({ label: 'conv-transpose2d stateDict' });
       const { weight, bias } = this.#parameters.packed;
       const copies = [weight, bias].map((buffer) => stage(this.device, encoder, buffer, 0, buffer.size));
       return submitReading(this.device, encoder, copies);
-    });
-    const [weight, bias] = await read(this.device, reading);
+    }).then((readings) => read(this.device, readings));
+    // Why nothing was packed says more than that it cannot be read.
+    await Promise.allSettled([packing, reading]);
+    const [, [weight, bias]] = await Promise.all([packing, reading]);
+    const { outChannels, dtype, bias: hasBias } = this.#spec;
+    const values = unpackWeight(this.#spec, new Float32Array(weight!));
     return {
-      weight: unpackWeight(this.#spec, new Float32Array(weight!)),
-      bias: new Float32Array(bias!, 0, this.#spec.outChannels),
+      weight: tensorOf(weightShape(this.#spec), values, dtype),
+      ...(hasBias && { bias: tensorOf([outChannels], new Float32Array(bias!, 0, outChannels), dtype) }),
     };
   }
 
@@ -137,22 +143,22 @@ export class GpuLayer {
   }
 
   /**
-   * Compiles what a plan needs, and does meanwhile what is the page's to do: packs the weights, among others; true if all was
-   * there. With `quick`, what compiles sooner will do.
+   * Compiles what a plan needs, and meanwhile packs the weights and runs `meanwhile`. Returns true if nothing was missing. With
+   * `quick`, a kernel that compiles faster is enough.
    */
   async #compile(layerPlan: LayerPlan, quick: boolean, meanwhile?: () => void): Promise<boolean> {
     await this.#packing;
     this.#check();
     if (this.#prepared.has(layerPlan, quick) && this.#unpacked === undefined) return true;
     const compiling = this.#prepared.compile(this.#prepared.layOut(layerPlan).steps, quick);
-    // Sends off what was asked for, before the page is busy.
+    // An empty submit flushes the browser's command buffer, so that compiling begins before JavaScript is busy with packing.
     this.device.queue.submit([]);
     const packing = this.#parameters.compile().then(() =>
       this.#attempt(layerPlan, () => {
         meanwhile?.();
       }),
     );
-    // What is made meanwhile is let go of after both.
+    // Both must have settled before the caller releases what `meanwhile` made.
     await Promise.allSettled([compiling, packing]);
     await Promise.all([compiling, packing]);
     return false;
@@ -165,7 +171,7 @@ export class GpuLayer {
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
   ): void {
-    // What makes nothing needs no scopes, and costs less.
+    // The fast path: nothing has to be made, so no error scopes are needed.
     if (this.#unpacked === undefined && this.#prepared.has(layerPlan, false)) {
       this.#check();
       this.#retired.named = true;
@@ -179,12 +185,12 @@ export class GpuLayer {
     });
   }
 
-  /** Lets go of what a plan was prepared to. */
+  /** Releases what was made for a plan. */
   release(layerPlan: LayerPlan): void {
     this.#prepared.release(layerPlan);
   }
 
-  /** One call from host to host. With `quick`, what is not compiled yet runs on what compiles sooner. */
+  /** One call from host to host. With `quick`, it runs on a kernel that compiles faster if the planned one is not compiled yet. */
   async forward(
     layerPlan: LayerPlan,
     input: HostTensor,
@@ -235,7 +241,7 @@ export class GpuLayer {
       to: { shape: outputShape, buffer: outputBuffer, dtype, offset: 0 },
       texels: quick ? this.#prepared.texelsOf(layerPlan, input) : undefined,
     };
-    this.#prepared.layFor(layerPlan, held.from, held.to, quick, held.texels);
+    this.#prepared.prepareFor(layerPlan, held.from, held.to, quick, held.texels);
     return held;
   }
 
@@ -247,8 +253,8 @@ export class GpuLayer {
   }
 
   /**
-   * Runs a segment on the packed parameters, and rejects if those are not there. What it prepared does not outlive its
-   * failure, so that the next call starts anew.
+   * Runs a segment that reads the packed parameters; rejects if packing them fails. If the segment fails, what it prepared is
+   * released, so that the next call starts afresh.
    */
   async #attempt<T>(layerPlan: LayerPlan, segment: () => T): Promise<T> {
     this.#check();
@@ -267,7 +273,7 @@ export class GpuLayer {
     return result;
   }
 
-  /** Runs a segment that needs room for the parameters. */
+  /** Runs a segment that needs the parameters' buffers, and waits for those first: without them its own errors mean nothing. */
   async #withRoom<T>(segment: () => T, onFailure?: () => void): Promise<T> {
     const { room } = this.#parameters;
     const result = inScopes(this.device, segment, (made) => {
@@ -275,12 +281,12 @@ export class GpuLayer {
       onFailure?.();
     });
     result.catch(() => undefined);
-    // What is wrong without room is no error of its own.
+    // Throws the buffers' error rather than the segment's.
     await room;
     return result;
   }
 
-  /** Runs a segment that records into a caller's encoder; what it made is likewise forgotten if it is not valid. */
+  /** Runs a segment that records into a caller's encoder. What it made is forgotten, too, if it proves invalid. */
   #inCallersScopes<T>(layerPlan: LayerPlan, segment: () => T): T {
     this.#check();
     this.#retired.named = true;
@@ -297,7 +303,7 @@ export class GpuLayer {
     this.#unpacked = this.#host;
   }
 
-  /** Before anything is made that nobody would let go of; a lost device takes calls as if well. */
+  /** Throws if the layer cannot compute: checked before anything is made, since a lost device would accept it all the same. */
   #check(): void {
     if (this.#destroyed) throw new ConvTranspose2dError('DESTROYED', 'the layer was destroyed');
     const error = lossOf(this.device) ?? this.#refused;
@@ -305,8 +311,8 @@ export class GpuLayer {
   }
 
   /**
-   * The packed weights of a layer without a bias, for the caller's own pass to write; `encodeWeightTexels` comes after it,
-   * and finds the plan's texels there.
+   * The packed weights of a layer without a bias, for a pass of the gradients to write. Call `encodeWeightTexels` after it, which
+   * copies them to the texture that the plan reads.
    */
   packedWeight(layerPlan: LayerPlan): GPUBuffer {
     return this.#inCallersScopes(layerPlan, () => {
@@ -315,7 +321,7 @@ export class GpuLayer {
     });
   }
 
-  /** Records what follows from new packed weights. */
+  /** Records the copy of newly packed weights to their texture, if there is one. */
   encodeWeightTexels(encoder: GPUCommandEncoder): void {
     this.#parameters.encodeTexels(encoder);
   }

@@ -6,7 +6,7 @@ import { TEXELS_IN_LINE, textureSize } from '../texels.ts';
 import { CONVERT_WORKGROUP, fold } from '../workgroups.ts';
 import { bytesOf, toFloat32Array, zeros } from '../tensors.ts';
 import type { HostTensor, StateDict } from '../types.ts';
-import { weightStrides } from '../weight-strides.ts';
+import { weightStrides } from '../layouts.ts';
 import { bufferFrom, makeTexels } from './buffers.ts';
 import { bindGroup, pipelineNow, pipelineSoon, type PipelineRequest } from './pipelines.ts';
 import type { Retired } from './retired.ts';
@@ -21,13 +21,13 @@ interface Packed {
 export class PackedParameters {
   readonly #device: GPUDevice;
   readonly #spec: Spec;
-  /** Whether the host packs its own tensors: a GPU emulated there would compile a pass for longer. */
+  /** Whether JavaScript packs host tensors: on an emulated GPU that is faster than compiling a pass for it. */
   readonly #onHost: boolean;
   #packed: Packed | undefined;
   #room: Promise<void> = Promise.resolve();
   #texels: GPUTexture | undefined;
   readonly #retired: Retired;
-  /** Told that there was no room. */
+  /** Called when there was no room for the packed buffers. */
   readonly #onLost: () => void;
 
   constructor(device: GPUDevice, spec: Spec, onHost: boolean, retired: Retired, onLost: () => void) {
@@ -38,13 +38,13 @@ export class PackedParameters {
     this.#onLost = onLost;
   }
 
-  /** Room for them, made when they are first packed or read. Rejects as it finds none. */
+  /** Makes the packed buffers, when they are first written or read. Rejects if there is no memory for them. */
   get room(): Promise<void> {
     const buffer = (name: string, elements: number): GPUBuffer => {
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
       return makeBuffer(this.#device, { label: `conv-transpose2d packed ${name}`, size: 4 * elements, usage });
     };
-    // In scopes of its own: a call or a load that fails does not take along what others have packed.
+    // In scopes of its own: if a call or a load fails, the buffers, which others may have filled, stay.
     if (this.#packed === undefined) {
       this.#room = inScopes(
         this.#device,
@@ -69,7 +69,7 @@ export class PackedParameters {
     return this.#packed!;
   }
 
-  /** All that a step may name. */
+  /** The resources that steps may bind. */
   get resources(): [ResourceName, Made][] {
     const { weight, bias } = this.packed;
     const texels: [ResourceName, Made][] = this.#texels === undefined ? [] : [['weightTexels', this.#texels]];
@@ -86,7 +86,7 @@ export class PackedParameters {
     if (!this.#onHost) await pipelineSoon(this.#device, this.#packRequest);
   }
 
-  /** Uploads host tensors: packed, or as they are, to be packed there as GPU tensors are. */
+  /** Uploads host tensors: packed already, or as they are, for the pass that also packs GPU tensors. */
   packHost({ weight, bias }: StateDict): void {
     const device = this.#device;
     if (this.#onHost) {
@@ -111,7 +111,7 @@ export class PackedParameters {
     const { inChannels, outChannels, groups, kernelSize } = this.#spec;
     const { i, o, h, w } = weightStrides(this.#spec);
     const { packed } = this;
-    // Overwritten by what follows. Should that fail, calls that were recorded before it was known compute nothing that looks right.
+    // A safeguard, overwritten below: if packing fails, calls recorded before that is known give Infinity, not plausible numbers.
     device.queue.writeBuffer(packed.bias, 0, zeros(packed.bias.size / 4).fill(Infinity));
     const encoder = device.createCommandEncoder({ label: 'conv-transpose2d pack' });
     const uniforms = [
@@ -158,7 +158,7 @@ export class PackedParameters {
     this.#device.queue.submit([encoder.finish()]);
   }
 
-  /** Records what follows from newly packed weights. */
+  /** Records the copy of newly packed weights to their texture, if there is one. */
   encodeTexels(encoder: GPUCommandEncoder): void {
     const texture = this.#texels;
     if (texture === undefined) return;
@@ -166,7 +166,7 @@ export class PackedParameters {
     encoder.copyBufferToTexture(source, { texture }, textureSize(this.packed.weight.size / 16));
   }
 
-  /** Forgets the texels if they are gone, and retires them instead; true if so. */
+  /** If the texels are among `gone`, takes them out, retires them and returns true. */
   forget(gone: Set<Made>): boolean {
     const texels = this.#texels;
     if (texels === undefined || !gone.delete(texels)) return false;

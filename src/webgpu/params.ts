@@ -1,7 +1,7 @@
 /** The words of the shaders' `Params` and residue tables. */
 import type { Problem } from '../problem.ts';
 
-/** A problem as a kernel's `struct Params`: vectors come first, so that there are no gaps, and it ends with a whole vec4. */
+/** A problem as a kernel's `struct Params`. Vectors come first, so that alignment leaves no gaps; zeros fill up the last vec4. */
 export function paramWords(problem: Problem, negativeSlope: number): Uint32Array {
   const { rows, columns, input, output, weight, bias } = problem;
   return Uint32Array.from([

@@ -9,6 +9,7 @@ import packCode from '../../shaders/pack_weight.wgsl?raw';
 import inputTexelsCode from '../../shaders/input_texels.wgsl?raw';
 import { ConvTranspose2dError } from '../errors.ts';
 import type { KernelName } from '../kernels.ts';
+import { getOrMake } from './get-or-make.ts';
 import { compiled, lossBehind, lossOf } from './scopes.ts';
 
 /** The bindings of a shader, in order. */
@@ -36,7 +37,7 @@ const CONVERT: Bindings = ['uniform', 'storage', 'storage'];
 
 export type ShaderName = KernelName | 'pack-weight' | 'input-texels' | 'expand-float16' | 'compress-float16';
 
-/** A shader of another module than this; what compiles to the same has the same name. */
+/** A shader that another module defines. The name is part of the cache's key, so different code needs different names. */
 export interface Shader {
   readonly name: string;
   readonly code: string;
@@ -56,7 +57,7 @@ const shaders: Readonly<Record<ShaderName, Omit<Shader, 'name'>>> = {
   'compress-float16': { code: convertCode, entryPoint: 'compress', bindings: CONVERT },
 };
 
-/** A pipeline, fully said: what the cache goes by. */
+/** All that determines a pipeline: the cache's key. */
 export interface PipelineRequest {
   readonly shader: ShaderName | Shader;
   readonly constants: Readonly<Record<string, number>>;
@@ -64,7 +65,7 @@ export interface PipelineRequest {
   readonly float16: boolean;
 }
 
-/** What a shader's objects are called by. */
+/** A shader's name, for labels and keys. */
 export const nameOf = (shader: ShaderName | Shader): string => (typeof shader === 'string' ? shader : shader.name);
 
 const shaderOf = (shader: ShaderName | Shader): Shader =>
@@ -79,14 +80,13 @@ interface DeviceCache {
 }
 const caches = new WeakMap<GPUDevice, DeviceCache>();
 
-function cacheOf(device: GPUDevice): DeviceCache {
-  let cache = caches.get(device);
-  if (cache === undefined) {
-    cache = { layouts: new Map(), modules: new Map(), pipelines: new Map(), pending: new Map() };
-    caches.set(device, cache);
-  }
-  return cache;
-}
+const cacheOf = (device: GPUDevice): DeviceCache =>
+  getOrMake(caches, device, () => ({
+    layouts: new Map(),
+    modules: new Map(),
+    pipelines: new Map(),
+    pending: new Map(),
+  }));
 
 /** What a texel holds: four float32. */
 export const TEXEL_FORMAT = 'rgba32float';
@@ -106,19 +106,12 @@ const entry = (type: Bindings[number], binding: number): GPUBindGroupLayoutEntry
 /** The bind group layout of a shader: kernels of a kind have the same. */
 function bindGroupLayout(device: GPUDevice, shader: ShaderName | Shader): GPUBindGroupLayout {
   const { name, bindings } = shaderOf(shader);
-  const { layouts } = cacheOf(device);
-  let layout = layouts.get(bindings);
-  if (layout === undefined) {
-    layout = device.createBindGroupLayout({
-      label: `conv-transpose2d ${name}`,
-      entries: bindings.map(entry),
-    });
-    layouts.set(bindings, layout);
-  }
-  return layout;
+  return getOrMake(cacheOf(device).layouts, bindings, () =>
+    device.createBindGroupLayout({ label: `conv-transpose2d ${name}`, entries: bindings.map(entry) }),
+  );
 }
 
-/** A bind group of a shader's resources, in order; a sampler comes last, and is none of them. */
+/** A bind group of a shader's resources, in order. Where the shader has a sampler, it comes last and is added here. */
 export function bindGroup(
   device: GPUDevice,
   shader: ShaderName | Shader,
@@ -132,29 +125,23 @@ export function bindGroup(
   });
 }
 
-/** Takes the texel that a coordinate lies in. */
+/** The sampler of kernels that read texels: it takes the texel that a coordinate lies in. */
 function samplerOf(device: GPUDevice): GPUSampler {
   const cache = cacheOf(device);
   return (cache.sampler ??= device.createSampler({ label: 'conv-transpose2d texels', addressModeU: 'repeat' }));
 }
 
-/** A shader whose element type is f16: the one marked line is rewritten. */
+/** The same shader with element type f16: its one `alias Scalar` line is replaced. */
 function withFloat16(code: string): string {
-  const [before, after, ...more] = code.split('alias Scalar = f32;');
-  if (before === undefined || after === undefined || more.length > 0) throw new Error('a shader has one alias Scalar');
-  return `enable f16;\n${before}alias Scalar = f16;${after}`;
+  const float16 = code.replace('alias Scalar = f32;', 'alias Scalar = f16;');
+  if (float16 === code) throw new Error('a shader has one alias Scalar');
+  return `enable f16;\n${float16}`;
 }
 
 function shaderModule(device: GPUDevice, { shader, float16 }: PipelineRequest): GPUShaderModule {
-  const { modules } = cacheOf(device);
   const { name, code: float32 } = shaderOf(shader);
   const code = float16 ? withFloat16(float32) : float32;
-  let module = modules.get(code);
-  if (module === undefined) {
-    module = device.createShaderModule({ label: name, code });
-    modules.set(code, module);
-  }
-  return module;
+  return getOrMake(cacheOf(device).modules, code, () => device.createShaderModule({ label: name, code }));
 }
 
 function describe(device: GPUDevice, request: PipelineRequest): GPUComputePipelineDescriptor {
@@ -180,46 +167,40 @@ const keyOf = ({ shader, constants, float16 }: PipelineRequest): string =>
 export const isCompiled = (device: GPUDevice, request: PipelineRequest): boolean =>
   cacheOf(device).pipelines.has(keyOf(request));
 
-/** The pipeline, compiled now if it must be; not kept if the segment that has it compiled fails. */
+/** The pipeline, compiled synchronously if need be. Dropped from the cache if the segment that compiles it fails. */
 export function pipelineNow(device: GPUDevice, request: PipelineRequest): GPUComputePipeline {
   const { pipelines } = cacheOf(device);
   const key = keyOf(request);
-  let pipeline = pipelines.get(key);
-  if (pipeline === undefined) {
+  return getOrMake(pipelines, key, () => {
     const made = device.createComputePipeline(describe(device, request));
-    pipelines.set(key, made);
     compiled(made, () => {
       if (pipelines.get(key) === made) pipelines.delete(key);
     });
-    pipeline = made;
-  }
-  return pipeline;
+    return made;
+  });
 }
 
 /** The pipeline, compiled without blocking: one compile in flight per key; one that fails is not kept. */
 export async function pipelineSoon(device: GPUDevice, request: PipelineRequest): Promise<GPUComputePipeline> {
   const { pipelines, pending } = cacheOf(device);
   const key = keyOf(request);
-  const ready = pipelines.get(key);
-  if (ready !== undefined) return ready;
-  let compiling = pending.get(key);
-  if (compiling === undefined) {
-    compiling = compile(device, request)
-      .then((pipeline) => {
-        pipelines.set(key, pipeline);
-        return pipeline;
-      })
-      .finally(() => pending.delete(key));
-    pending.set(key, compiling);
-  }
-  return compiling;
+  const compileOnce = async (): Promise<GPUComputePipeline> => {
+    try {
+      const pipeline = await compile(device, request);
+      pipelines.set(key, pipeline);
+      return pipeline;
+    } finally {
+      pending.delete(key);
+    }
+  };
+  return pipelines.get(key) ?? getOrMake(pending, key, compileOnce);
 }
 
 async function compile(device: GPUDevice, request: PipelineRequest): Promise<GPUComputePipeline> {
   const descriptor = describe(device, request);
   try {
     const pipeline = await device.createComputePipelineAsync(descriptor);
-    // On a lost device, a compile resolves as if well.
+    // On a lost device, compiling still resolves.
     const lost = lossOf(device);
     if (lost !== undefined) throw lost;
     return pipeline;

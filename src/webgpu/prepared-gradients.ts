@@ -1,4 +1,4 @@
-/** What the gradients of a shape have made ahead of their calls: tables and scratch, everything but the tensors. */
+/** What is made once for the gradients of a shape: plan, tables and scratch memory. */
 import { pickedElements, pickedTexels, planGradients, type GradientPlan, type Pick } from '../gradient-plan.ts';
 import type { InputExtents, Size, Spec } from '../options.ts';
 import type { Capabilities } from '../capabilities.ts';
@@ -14,16 +14,16 @@ type Tile = Readonly<Record<'WORKGROUP_SIZE' | 'ROWS' | 'COLUMNS', number>>;
 
 export interface PreparedGradients {
   readonly plan: GradientPlan;
-  /** Of the input's gradient. */
+  /** The plan of the input's gradient. */
   readonly layerPlan: LayerPlan;
   readonly tile: Tile;
-  /** Of all parts. */
+  /** Over all parts. */
   readonly weightInvocations: number;
   readonly biasInvocations: number;
   readonly wide: Required<GpuTensor>;
   readonly wideTexels: GPUTexture;
   readonly inputTexels: GPUTexture;
-  /** Undefined where one part is all. */
+  /** Undefined if one part is enough. */
   readonly weightParts: GPUBuffer | undefined;
   readonly biasParts: GPUBuffer | undefined;
   readonly tables: Readonly<Record<TableName, GPUBuffer>>;
@@ -35,7 +35,7 @@ export type TableName =
   | 'bias parts'
   | 'bias totals';
 
-/** Makes it. What the device has no room for is refused before anything is made, for nobody would let go of it. */
+/** Makes it. Checks all sizes first, since nothing would release what was made before an error. */
 export function prepareGradients(
   device: GPUDevice,
   spec: Spec,
@@ -131,13 +131,13 @@ export const madeOf = (prepared: PreparedGradients): Made[] => [
 /** A sum of many terms, cut into parts that are summed side by side. */
 interface Split {
   readonly parts: number;
-  /** Lines of a part. */
+  /** Lines that each part sums. */
   readonly each: number;
 }
 
-/** Invocations that keep a GPU busy: an emulated one, and a real one. */
+/** How many invocations keep an emulated or a real GPU busy. */
 const BUSY = { software: 128, hardware: 65536 };
-/** Most bytes of the parts of a sum. */
+/** The most bytes that the parts of a sum may take. */
 const MOST_PARTS = 64 * 2 ** 20;
 
 function split(lines: number, elements: number, invocations: number, { software, limits }: Capabilities): Split {

@@ -1,4 +1,4 @@
-/** What plans have made ahead of their calls: pipelines, tables and scratch; bind groups once tensors are met. */
+/** What is made once for each plan: pipelines, tables, scratch memory and, when tensors are first seen, their bind groups. */
 import type { Spec } from '../options.ts';
 import { packInput } from '../packing.ts';
 import { KEPT_PLANS, type LayerPlan } from '../plan.ts';
@@ -12,22 +12,21 @@ import type { Retired } from './retired.ts';
 import { makeBuffer, type Made } from './scopes.ts';
 import { layOut, resourcesOf, writtenByPage, type ResourceName, type Run, type Step, type Steps } from './steps.ts';
 
-/** A plan with everything made but the bind groups, which name the caller's tensors. */
+/** A plan and what was made for it. */
 interface Prepared {
   readonly steps: readonly Step[];
-  /** How each step runs: as it says, or quick while that is not compiled yet. */
+  /** How each step runs: as planned, or by its `quick` way while the planned pipeline is not compiled yet. */
   runs: readonly (Run | 'page')[];
-  /** Of the runs that are the GPU's; none before it is asked for. */
+  /** The runs that are dispatches, with their pipelines; undefined until they are first needed. */
   dispatches: readonly Dispatch[] | undefined;
-  /** Whether a call ran quick steps, and after that the compiling of the others. */
-  ran: boolean;
-  improving: Promise<void> | undefined;
+  /** How many calls have run quick steps. */
+  quickCalls: number;
   readonly tables: GPUBuffer;
-  /** Of input and output; for a pair of buffers, by offsets. */
+  /** By input buffer, output buffer and offsets: one bind group for each step. */
   groups: WeakMap<GPUBuffer, WeakMap<GPUBuffer, Map<string | number, readonly GPUBindGroup[]>>>;
 }
 
-/** What `encode` records for a step: always of one form, which makes it cheap. */
+/** What `encode` records for a step. All have the same hidden class, which makes reading them cheap. */
 interface Dispatch {
   readonly step: number;
   readonly pipeline: GPUComputePipeline;
@@ -37,7 +36,7 @@ interface Dispatch {
 }
 
 const PASS: GPUComputePassDescriptor = { label: 'conv-transpose2d' };
-/** Bind groups that are kept for a pair of buffers: one for each pair of offsets. */
+/** For how many pairs of offsets the bind groups of a pair of buffers are kept. */
 const KEPT_OFFSETS = 64;
 
 export class PreparedPlans {
@@ -46,7 +45,7 @@ export class PreparedPlans {
   readonly #parameters: PackedParameters;
   readonly #retired: Retired;
   readonly #plans = new Map<LayerPlan, Prepared>();
-  /** What lives between the steps of a call. Calls run one after the other, so that all plans share it. */
+  /** What one step of a call writes for the next. The GPU runs calls one after the other, so all plans share it. */
   readonly #scratch = new Map<ResourceName, Made>();
 
   constructor(device: GPUDevice, spec: Spec, parameters: PackedParameters, retired: Retired) {
@@ -56,7 +55,7 @@ export class PreparedPlans {
     this.#retired = retired;
   }
 
-  /** Whether all is made; with `quick`, what compiles sooner will do. */
+  /** Whether everything is made; with `quick`, quick pipelines are enough. */
   has(layerPlan: LayerPlan, quick: boolean): boolean {
     const ready = this.#plans.get(layerPlan);
     return ready?.dispatches !== undefined && (quick || ready.runs === ready.steps);
@@ -67,7 +66,7 @@ export class PreparedPlans {
     return layOut(this.#spec, layerPlan, Math.max(minStorageBufferOffsetAlignment, minUniformBufferOffsetAlignment));
   }
 
-  /** Compiles without blocking. Kernels come last and take longest. */
+  /** Compiles without blocking. In reverse, since the last step, the kernel, takes longest. */
   compile(steps: readonly Step[], quick: boolean): Promise<GPUComputePipeline[]> {
     const runs = this.#runs(steps, quick).filter((run) => run !== 'page');
     return Promise.all(runs.reverse().map(({ request }) => pipelineSoon(this.#device, request)));
@@ -75,22 +74,22 @@ export class PreparedPlans {
 
   /** Makes what a plan lacks, compiled now if it must be. */
   make(layerPlan: LayerPlan, quick: boolean): void {
-    this.#dispatchesOf(this.#lay(layerPlan, quick));
+    this.#dispatchesOf(this.#prepare(layerPlan, quick));
   }
 
-  /** Makes what a call will name, while pipelines may still be compiled. */
-  layFor(
+  /** Makes all that a call needs except for pipelines, which may still be compiling. */
+  prepareFor(
     layerPlan: LayerPlan,
     input: Required<GpuTensor>,
     output: Required<GpuTensor>,
     quick: boolean,
     texels?: GPUTexture,
   ): void {
-    this.#bindGroups(this.#lay(layerPlan, quick), input, output, texels);
+    this.#bindGroups(this.#prepare(layerPlan, quick), input, output, texels);
   }
 
-  /** What a plan has, pipelines aside. */
-  #lay(layerPlan: LayerPlan, quick: boolean): Prepared {
+  /** What is made for a plan, without its pipelines. */
+  #prepare(layerPlan: LayerPlan, quick: boolean): Prepared {
     const ready = this.#plans.get(layerPlan);
     if (ready !== undefined) {
       if (!quick && ready.runs !== ready.steps) {
@@ -101,14 +100,14 @@ export class PreparedPlans {
     }
     const { steps, tables, scratch } = this.layOut(layerPlan);
     const prepared: Prepared = {
-      ...{ steps, runs: this.#runs(steps, quick), dispatches: undefined, ran: false, improving: undefined },
+      ...{ steps, runs: this.#runs(steps, quick), dispatches: undefined, quickCalls: 0 },
       tables: tableFrom(this.#device, 'conv-transpose2d tables', tables),
       groups: new WeakMap(),
     };
     for (const [name, size] of scratch) this.#makeScratch(name, size);
     if (scratch.has('inputTexels')) this.#parameters.makeTexels();
     this.#plans.set(layerPlan, prepared);
-    // More than there are plans: calls under way have plans that are not kept any more.
+    // There may be more than the layer keeps: running calls still use plans that it has dropped.
     const [oldest] = this.#plans.keys();
     if (oldest !== undefined && this.#plans.size > KEPT_PLANS) this.release(oldest);
     return prepared;
@@ -120,7 +119,7 @@ export class PreparedPlans {
     ));
   }
 
-  /** The input's texels, written by the page: for a call that may come before what writes them is compiled. They are its own. */
+  /** The input's texels, written by JavaScript for a call that would otherwise wait for the pass that writes them to be compiled. */
   texelsOf(layerPlan: LayerPlan, input: HostTensor): GPUTexture | undefined {
     const problem = this.has(layerPlan, false) ? undefined : writtenByPage(layerPlan);
     if (problem === undefined) return undefined;
@@ -129,7 +128,7 @@ export class PreparedPlans {
     return texels;
   }
 
-  /** Records a call by what is made, or makes it; with `quick`, by what compiles sooner; `texels` as `texelsOf` gives them. */
+  /** Records a call, making what is missing; with `quick`, by quick steps where the planned are not compiled. `texels`: see `texelsOf`. */
   encode(
     encoder: GPUCommandEncoder,
     layerPlan: LayerPlan,
@@ -138,7 +137,7 @@ export class PreparedPlans {
     quick: boolean,
     texels?: GPUTexture,
   ): void {
-    const prepared = this.#plans.get(layerPlan) ?? this.#lay(layerPlan, quick);
+    const prepared = this.#plans.get(layerPlan) ?? this.#prepare(layerPlan, quick);
     const { steps } = prepared;
     if (steps.length === 0) return;
     if (prepared.runs !== steps) {
@@ -156,7 +155,7 @@ export class PreparedPlans {
     pass.end();
   }
 
-  /** From now on a pass does what was the page's to do. */
+  /** From now on a pass writes the input's texels, no longer JavaScript. */
   #writeByPass(prepared: Prepared): void {
     const { runs, steps } = prepared;
     if (!runs.includes('page')) return;
@@ -164,7 +163,7 @@ export class PreparedPlans {
     prepared.dispatches = undefined;
   }
 
-  /** How steps run: with `quick`, by what compiles sooner where the rest is not compiled yet. */
+  /** How steps run: as planned or, with `quick`, by their quick way where the planned pipeline is not compiled yet. */
   #runs(steps: readonly Step[], quick: boolean): Prepared['runs'] {
     const runs = steps.map((step) =>
       quick && step.quick !== undefined && !isCompiled(this.#device, step.request) ? step.quick : step,
@@ -172,21 +171,21 @@ export class PreparedPlans {
     return runs.every((run, i) => run === steps[i]) ? steps : runs;
   }
 
-  /** From the second call that runs quick steps on, the others are compiled beside the calls, which take them once they are there. */
+  /** With the second call that runs quick steps, compiles the planned pipelines in the background; calls use them once they are ready. */
   #improve(prepared: Prepared): void {
-    if (prepared.ran) {
-      prepared.improving ??= Promise.all(prepared.steps.map(({ request }) => pipelineSoon(this.#device, request))).then(
-        (pipelines) => {
-          prepared.dispatches = prepared.steps.map((run, step) => dispatch(step, pipelines[step]!, run));
-          prepared.runs = prepared.steps;
-        },
-        () => undefined,
-      );
-    }
-    prepared.ran = true;
+    prepared.quickCalls++;
+    if (prepared.quickCalls !== 2) return;
+    const { steps } = prepared;
+    Promise.all(steps.map(({ request }) => pipelineSoon(this.#device, request))).then(
+      (pipelines) => {
+        prepared.dispatches = steps.map((run, step) => dispatch(step, pipelines[step]!, run));
+        prepared.runs = steps;
+      },
+      () => undefined,
+    );
   }
 
-  /** Lets go of what a plan was prepared to. */
+  /** Releases what was made for a plan. */
   release(layerPlan: LayerPlan): void {
     const prepared = this.#plans.get(layerPlan);
     if (prepared === undefined) return;
@@ -195,8 +194,8 @@ export class PreparedPlans {
   }
 
   /**
-   * Forgets plans whose tables are gone; with what all plans share, all of them. What a caller's encoder may name is taken out
-   * of `gone` and retired.
+   * Forgets plans whose tables are among `gone`, or all plans if something that they share is. What a caller's encoder may still
+   * refer to is taken out of `gone` and retired instead of destroyed.
    */
   forget(gone: Set<Made>, sharedIsGone: boolean): void {
     let all = sharedIsGone;
@@ -217,7 +216,7 @@ export class PreparedPlans {
     this.#scratch.clear();
   }
 
-  /** Makes scratch of at least `size` bytes, and where it replaces some, of at least twice that: little is replaced. */
+  /** Makes scratch of at least `size` bytes. To be replaced rarely, it at least doubles each time. */
   #makeScratch(name: ResourceName, size: number): void {
     const { limits } = this.#device;
     const old = this.#scratch.get(name);

@@ -1,21 +1,21 @@
-/** Buffers and textures that nothing needs any more, but for a caller's encoder that may not be submitted yet. */
+/** Buffers and textures that are no longer needed, except perhaps by a caller's encoder that is not submitted yet. */
 import type { Made } from './scopes.ts';
 
-/** Fewer than these are not looked through. */
+/** Below this many, the list is not searched for collected ones. */
 const FEW = 64;
 
 /**
- * Held weakly: an encoder keeps what it names alive, and what none names is the collector's. What it has not come to is
- * destroyed when the layer may be sure.
+ * Held weakly: an encoder keeps alive what it refers to, and the garbage collector frees what no encoder refers to. What it has
+ * not collected is destroyed when every encoder has been submitted.
  */
 export class Retired {
   #made: WeakRef<Made>[] = [];
-  /** How many there may be before those that were collected are left out. */
+  /** At this length, collected ones are removed from the list. */
   #most = FEW;
-  /** Whether an encoder that may not be submitted yet names what is not retired yet. */
+  /** Whether an encoder that may not be submitted yet may refer to objects in use. */
   named = false;
 
-  /** Destroys it, or lets it be while an encoder may name it. */
+  /** Destroys it, or keeps it as long as an encoder may refer to it. */
   add(made: Made): void {
     if (!this.named) {
       made.destroy();
@@ -27,7 +27,7 @@ export class Retired {
     this.#most = Math.max(FEW, 2 * this.#made.length);
   }
 
-  /** Destroys them: every encoder has been submitted. */
+  /** Destroys all. To be called when every encoder has been submitted. */
   destroy(): void {
     for (const reference of this.#made) reference.deref()?.destroy();
     this.#made = [];

@@ -1,4 +1,4 @@
-/** What goes wrong on a device, as errors of ours. */
+/** Turns what goes wrong on a device into this package's errors, and undoes what a failed segment has made. */
 import { ConvTranspose2dError } from '../errors.ts';
 
 interface Loss {
@@ -21,10 +21,10 @@ export function watch(device: GPUDevice): Loss {
 /** The error of a device that is lost; undefined while it lives. */
 export const lossOf = (device: GPUDevice): ConvTranspose2dError | undefined => watch(device).error;
 
-/** Calls of a device that is lost may fail before it says so. In milliseconds: after that, something else was wrong. */
+/** Calls may fail before the browser reports that the device is lost. After this many milliseconds, something else was wrong. */
 const LATE = 250;
 
-/** The error of a device whose call has failed, if it was lost. */
+/** After a failed call: the error of the device if it was lost, undefined if something else was wrong. */
 export async function lossBehind(
   device: GPUDevice,
   patience: number = LATE,
@@ -42,21 +42,21 @@ export async function lossBehind(
 
 export type Made = GPUBuffer | GPUTexture;
 
-/** What a segment makes. */
+/** What a segment has made so far. */
 interface Making {
   readonly made: Made[];
-  /** What it compiles, and how caches forget that. */
+  /** Pipelines that it compiled, and how their cache forgets them. */
   readonly compiled: { pipeline: GPUPipelineBase; forget: () => void }[];
-  /** What is needed until it has been submitted. */
-  readonly brief: GPUBuffer[];
+  /** Buffers to destroy once the segment has ended. */
+  readonly spent: GPUBuffer[];
 }
 
-/** Of the segment under way. Segments are synchronous: there is one at most, and those within it. */
+/** What the running segment has made. Segments are synchronous, so at most one runs at a time, besides those it is nested in. */
 let making: Making | undefined;
 
-/** Makes a buffer, which does not outlive the failure of the segment that makes it. */
+/** Makes a buffer. If the segment that makes it fails, the buffer is destroyed. */
 export function makeBuffer(device: GPUDevice, descriptor: GPUBufferDescriptor): GPUBuffer {
-  // COPY_DST: whether it is valid is asked by a copy of nothing.
+  // COPY_DST, so that `askWhetherValid` can clear zero bytes of it.
   const buffer = device.createBuffer({ ...descriptor, usage: descriptor.usage | GPUBufferUsage.COPY_DST });
   making?.made.push(buffer);
   return buffer;
@@ -69,15 +69,15 @@ export function makeTexture(device: GPUDevice, descriptor: GPUTextureDescriptor)
   return texture;
 }
 
-/** Tells the segment under way of a pipeline, which a cache forgets if that fails. */
+/** Notes a pipeline that the running segment has compiled: if the segment fails, `forget` is called. */
 export function compiled(pipeline: GPUPipelineBase, forget: () => void): void {
   making?.compiled.push({ pipeline, forget });
 }
 
-/** Destroys buffers that are submitted, once the segment under way has ended. */
+/** Destroys buffers of submitted work, as soon as the running segment has ended. */
 export function destroySoon(buffers: readonly GPUBuffer[]): void {
   if (making === undefined) destroyAll(buffers);
-  else making.brief.push(...buffers);
+  else making.spent.push(...buffers);
 }
 
 function destroyAll(made: Iterable<Made>): void {
@@ -100,7 +100,7 @@ function noting<T>(noted: Making, segment: () => T): T {
  * destroyed then, but for what `forget` takes out of it. Scopes are a stack per device, so nothing may be awaited inside.
  */
 export async function inScopes<T>(device: GPUDevice, segment: () => T, forget?: (made: Set<Made>) => void): Promise<T> {
-  const noted: Making = { made: [], compiled: [], brief: [] };
+  const noted: Making = { made: [], compiled: [], spent: [] };
   const undo = (): void => {
     for (const one of noted.compiled) one.forget();
     const made = new Set(noted.made);
@@ -111,7 +111,7 @@ export async function inScopes<T>(device: GPUDevice, segment: () => T, forget?: 
   let caught: (GPUError | null)[];
   try {
     run = catching(device, () => noting(noted, segment));
-    destroyAll(noted.brief);
+    destroyAll(noted.spent);
     caught = await run.caught;
   } catch (error) {
     undo();
@@ -120,7 +120,7 @@ export async function inScopes<T>(device: GPUDevice, segment: () => T, forget?: 
   const [internal = null, memory = null, validation = null] = caught;
   const error = validation ?? internal;
   if (memory !== null || error !== null) {
-    // At once, and not after it is known whether the device was lost: the next call starts anew.
+    // Before waiting for a possible loss of the device, so that the next call starts afresh.
     undo();
     const lost = await lossBehind(device);
     if (lost !== undefined) throw lost;
@@ -134,11 +134,11 @@ export async function inScopes<T>(device: GPUDevice, segment: () => T, forget?: 
 }
 
 /**
- * Runs a synchronous segment whose errors are for the caller's own scopes. Whether all is valid that it made is asked
- * in scopes of ours; if not, it is forgotten: `forget` lets go of it.
+ * Runs a synchronous segment whose errors go to the caller's own scopes. Afterwards it is checked, in scopes of ours, whether
+ * everything that the segment made is valid; if not, `forget` is called with it.
  */
 export function inCallersScopes<T>(device: GPUDevice, segment: () => T, forget: (made: Set<Made>) => void): T {
-  const noted: Making = { made: [], compiled: [], brief: [] };
+  const noted: Making = { made: [], compiled: [], spent: [] };
   const undo = (): void => {
     for (const one of noted.compiled) one.forget();
     forget(new Set(noted.made));
@@ -158,11 +158,11 @@ export function inCallersScopes<T>(device: GPUDevice, segment: () => T, forget: 
     undo();
     throw error;
   } finally {
-    destroyAll(noted.brief);
+    destroyAll(noted.spent);
   }
 }
 
-/** Makes errors of what is not. */
+/** Uses each object in a way that raises a validation error if it is invalid. */
 function askWhetherValid(device: GPUDevice, { made, compiled }: Making): void {
   const encoder = device.createCommandEncoder({ label: 'conv-transpose2d check' });
   for (const one of made) {
@@ -173,7 +173,7 @@ function askWhetherValid(device: GPUDevice, { made, compiled }: Making): void {
   encoder.finish();
 }
 
-/** Runs a segment in scopes: what they catch, innermost first. */
+/** Runs a segment in three error scopes; `caught` is what each caught, innermost first. */
 function catching<T>(device: GPUDevice, segment: () => T): { result: T; caught: Promise<(GPUError | null)[]> } {
   const filters = ['validation', 'out-of-memory', 'internal'] as const;
   for (const filter of filters) device.pushErrorScope(filter);

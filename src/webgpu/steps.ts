@@ -1,6 +1,7 @@
 /** A plan as GPU work, still plain data: dispatches, what each binds by name, and the bytes of their tables. */
-import type { CpuKernelName, KernelChoice, KernelName } from '../kernels.ts';
-import { ACTIVATIONS, type Spec } from '../options.ts';
+import type { KernelChoice, KernelName } from '../kernels.ts';
+import { ACTIVATIONS } from '../types.ts';
+import type { Spec } from '../options.ts';
 import type { Range } from '../cuts.ts';
 import { roundUp } from '../geometry.ts';
 import { packedElements } from '../packing.ts';
@@ -24,20 +25,20 @@ export type ResourceName =
   | 'inputTexels'
   | 'weightTexels';
 
-/** What of a resource is bound; a texture is bound as a whole. */
+/** The part of a resource that is bound. A texture is always bound as a whole. */
 export type Binding = { readonly name: ResourceName } & Range;
 
 export interface Step extends Run {
   /** In the shader's order. */
   readonly bindings: readonly Binding[];
-  /** What does the same, compiled sooner; or nothing to be compiled, where the page writes the input's texels. */
+  /** Another way to the same result that compiles faster; 'page': JavaScript writes the input's texels, and nothing is compiled. */
   readonly quick?: Run | 'page' | undefined;
 }
 
-/** More texels than these are written sooner by a pass, its compiling included. */
+/** With more texels than this, a pass writes them faster than JavaScript, even if it must be compiled first. */
 const FEW_TEXELS = 2 ** 18;
 
-/** The problem whose input's texels the page may write in a first call: the only one, of float32. */
+/** The problem whose input texels JavaScript may write in a first call: only a single small one of float32. */
 export function writtenByPage({ storage, parts, texels }: LayerPlan): Problem | undefined {
   const [part, ...more] = parts;
   const few = texels > 0 && texels <= FEW_TEXELS;
@@ -49,7 +50,7 @@ export interface Run {
   readonly workgroups: readonly [number, number, number];
 }
 
-/** What a step binds of these; `offsets` are where the caller's tensors begin. */
+/** The resources that a step binds, in order; `offsets` are those of the caller's tensors, in bytes. */
 export function resourcesOf(
   { bindings }: Step,
   named: ReadonlyMap<ResourceName, Made>,
@@ -65,19 +66,29 @@ export interface Steps {
   readonly steps: readonly Step[];
   /** Params and residue tables of every step: one buffer. */
   readonly tables: ArrayBuffer;
-  /** Bytes of what lives between the steps of a call. */
+  /** Scratch memory: what one step writes and a later one reads, in bytes. */
   readonly scratch: ReadonlyMap<ResourceName, number>;
 }
 
+type Kernel = Pick<KernelChoice, 'kernel' | 'constants'>;
+
 /** Lays a plan out; `alignment` is the device's for uniform and storage offsets. */
 export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
-  const tables = new Tables(alignment);
+  const tables: { readonly words: Uint32Array; readonly offset: number }[] = [];
+  let bytes = 0;
+  /** Tables lie one after the other, each at an aligned offset. */
+  const table = (words: Uint32Array): Binding => {
+    const [offset, size] = [bytes, words.byteLength];
+    tables.push({ words, offset });
+    bytes = roundUp(offset + size, alignment);
+    return { name: 'tables', offset, size };
+  };
   const expanded = plan.storage === 'expanded';
   const float16 = plan.storage === 'float16';
 
   const describe = (problem: Problem): readonly [Binding, Binding] => [
-    tables.add(paramWords(problem, spec.negativeSlope)),
-    tables.add(residueWords(problem)),
+    table(paramWords(problem, spec.negativeSlope)),
+    table(residueWords(problem)),
   ];
   const compute = (part: Part): Step[] => {
     const { problem, choice, workgroups, quick } = part;
@@ -88,15 +99,14 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
       FINISHES: Number(problem.finishes),
       ACTIVATION: ACTIVATIONS.indexOf(spec.activation),
     };
-    const request = ({ kernel, constants }: Pick<KernelChoice, 'kernel' | 'constants'>): PipelineRequest => ({
-      shader: gpuKernel(kernel),
-      constants: { ...constants, ...store },
-      float16,
+    const run = ({ kernel, constants }: Kernel, workgroups: Run['workgroups']): Run => ({
+      // Never one of the CPU's kernels: this runs for plans on a GPU only.
+      request: { shader: kernel as KernelName, constants: { ...constants, ...store }, float16 },
+      workgroups,
     });
     const kernel = (input: Binding, weight: 'weight' | 'weightTexels'): Step => ({
-      request: request(choice),
-      workgroups,
-      quick: quick && { request: request(quick), workgroups: quick.workgroups },
+      ...run(choice, workgroups),
+      quick: quick && run(quick, quick.workgroups),
       bindings: [
         ...tabled,
         input,
@@ -121,7 +131,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
       request: { shader, constants: { WORKGROUP_SIZE: CONVERT_WORKGROUP }, float16: false },
       workgroups: plan.workgroupsFor(Math.ceil(piece.size / 2)),
       bindings: [
-        tables.add(Uint32Array.of(piece.size, 0, 0, 0)),
+        table(Uint32Array.of(piece.size, 0, 0, 0)),
         { name: halves, offset: 2 * piece.offset, size: roundUp(2 * piece.size, 4) },
         { name: values, offset: 4 * piece.offset, size: 4 * piece.size },
       ],
@@ -137,36 +147,7 @@ export function layOut(spec: Spec, plan: LayerPlan, alignment: number): Steps {
     scratch.set('expandedOutput', 4 * plan.outputElements);
   }
   if (plan.texels > 0) scratch.set('inputTexels', textureBytes(plan.texels));
-  return { steps, tables: tables.bytes(), scratch };
-}
-
-function gpuKernel(kernel: KernelName | CpuKernelName): KernelName {
-  if (kernel === 'plain' || kernel === 'wasm-simd' || kernel === 'wasm-relaxed-simd') {
-    throw new Error('a plan for the CPU was given to a GPU');
-  }
-  return kernel;
-}
-
-/** Tables one after the other, each at an aligned offset. */
-class Tables {
-  readonly #alignment: number;
-  readonly #pieces: { readonly offset: number; readonly words: Uint32Array }[] = [];
-  #size = 0;
-
-  constructor(alignment: number) {
-    this.#alignment = alignment;
-  }
-
-  add(words: Uint32Array): { name: 'tables' } & Range {
-    const offset = this.#size;
-    this.#pieces.push({ offset, words });
-    this.#size = roundUp(offset + words.byteLength, this.#alignment);
-    return { name: 'tables', offset, size: words.byteLength };
-  }
-
-  bytes(): ArrayBuffer {
-    const all = new Uint32Array(this.#size / 4);
-    for (const { offset, words } of this.#pieces) all.set(words, offset / 4);
-    return all.buffer;
-  }
+  const together = new Uint32Array(bytes / 4);
+  for (const { words, offset } of tables) together.set(words, offset / 4);
+  return { steps, tables: together.buffer, scratch };
 }

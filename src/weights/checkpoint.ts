@@ -1,9 +1,10 @@
-import { invalid, shown } from '../errors.ts';
+import { invalid, shown } from '../invalid.ts';
+import { oneOf } from '../options.ts';
 import { allocate, float16Tensor, tensorOf, toFloat32Array } from '../tensors.ts';
 import type { DType, HostTensor, StateDict } from '../types.ts';
 import type { Entry, Header, SafetensorsDType } from './header.ts';
 
-/** What a file says of a tensor. */
+/** A tensor's entry in the file's header. */
 export interface CheckpointTensor {
   /** As the file names it: 'F32', 'BF16', … */
   readonly dtype: SafetensorsDType;
@@ -12,9 +13,9 @@ export interface CheckpointTensor {
 
 /** A `.safetensors` file that was read: what is in it, and its tensors as layers load them. */
 export class Checkpoint {
-  /** What the file's writer noted, as PyTorch's `format: 'pt'`. */
+  /** The file's own metadata, such as PyTorch's `format: 'pt'`. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** What is there, by name, in the order of the file's bytes. */
+  /** All tensors by name, in the order of the file's bytes. */
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   readonly #source: string;
   readonly #entries: ReadonlyMap<string, Entry>;
@@ -30,12 +31,13 @@ export class Checkpoint {
   }
 
   /**
-   * A tensor, in memory of its own. float16 and bfloat16 widen to float32 without loss; towards float16, float32 and
-   * bfloat16 are rounded to the nearest, ties to even.
+   * A copy of a tensor. float16 and bfloat16 are converted to float32 exactly; float32 and bfloat16 are rounded to float16, to the
+   * nearest, ties to even.
    * @param dtype that of the layer; 'float32' when left out
    * @throws ConvTranspose2dError INVALID_ARGUMENT: no such tensor, or its elements are not F32, F16 or BF16
    */
   tensor(name: string, dtype: DType = 'float32'): HostTensor {
+    oneOf('dtype', dtype, ['float32', 'float16']);
     const entry = this.#entries.get(name);
     if (entry === undefined) {
       throw invalid('name', name, `${this.#source} has the tensors ${shown([...this.#entries.keys()])}`);

@@ -3,7 +3,8 @@
 //
 // Why our own reader: of npm's packages, @huggingface/hub reads this header alone, from its own hub, and is 2.7 MB with
 // what it depends on; the package `safetensors` has stood at 0.0.1 for years and checks nothing.
-import { ConvTranspose2dError, shown } from '../errors.ts';
+import { ConvTranspose2dError } from '../errors.ts';
+import { shown } from '../invalid.ts';
 
 /** The element types of the format, by its own names. */
 export type SafetensorsDType =

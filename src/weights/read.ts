@@ -1,18 +1,25 @@
-/** A file's bytes, wherever they come from, piece by piece: the header is checked before the rest is waited for. */
-import { invalid } from '../errors.ts';
+/** Reads a file piece by piece, wherever it comes from, and checks its header before it waits for the rest. */
+import { invalid } from '../invalid.ts';
+import { checkedBy, ofType, optionsOf, signalOf, type Rule } from '../options.ts';
 import { allocate } from '../tensors.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { damaged, headerEnd, parseHeader, PREFIX_BYTES, type Header } from './header.ts';
 
 /** How a file is read. */
 export interface ReadOptions {
-  /** Told the bytes that are there, and those of the whole file once its header is known. */
+  /** Called with the bytes that have arrived, and with the file's size once its header is known. */
   onProgress?: ((loadedBytes: number, totalBytes: number | undefined) => void) | undefined;
-  /** Ends the reading, which then rejects with the signal's reason. */
+  /** Aborts the reading, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Of the request, where `source` is an address: headers, credentials, cache. */
   request?: RequestInit | undefined;
 }
+
+const RULES: Readonly<Record<keyof ReadOptions, Rule>> = {
+  onProgress: [ofType, undefined, ['function', 'a function, or left out']],
+  signal: [signalOf, undefined],
+  request: [ofType, undefined, ['object', "an object as fetch's, or left out"]],
+};
 
 /**
  * Reads a `.safetensors` file. Its header is checked before its tensors are waited for, and memory is taken for bytes
@@ -25,6 +32,7 @@ export async function readSafetensors(
   source: string | URL | Blob | ArrayBuffer | ArrayBufferView,
   options: ReadOptions = {},
 ): Promise<Checkpoint> {
+  checkedBy(RULES, optionsOf(options, Object.keys(RULES)));
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const name = nameOf(source);
@@ -37,7 +45,7 @@ export async function readSafetensors(
   return collector.finish();
 }
 
-/** What messages call a source. */
+/** A source's name in messages. */
 function nameOf(source: unknown): string {
   if (typeof source === 'string' || source instanceof URL) return `'${String(source)}'`;
   if (source instanceof Blob) return 'name' in source ? `'${String(source.name)}'` : 'the blob';

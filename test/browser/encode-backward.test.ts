@@ -243,6 +243,11 @@ test('refusals name the argument, and leave nothing', async () => {
   });
   refused('outputSize', encoder, operands, {}, { outputSize: 3 });
   refused('call', encoder, operands, {}, 3);
+  const { signal } = new AbortController();
+  refused("option 'signal'", encoder, operands, {}, { signal });
+  // There is nothing to abort, and nobody should believe that there were.
+  const preparing = gradients.prepare(call.input.shape, { signal } as object);
+  await expect(preparing).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   const made = (options: object): ConvTranspose2dGradients =>
     new ConvTranspose2dGradients(4, 3, 4, { device, ...options });
   for (const options of [{ dtype: 'float16' }, { device: 'cpu' }, { device: undefined }, { activation: 'gelu' }]) {

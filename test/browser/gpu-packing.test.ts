@@ -8,7 +8,8 @@ import {
   type GpuTensor,
   type HostTensor,
 } from '../../src/index.ts';
-import { resolveOptions, weightShape } from '../../src/options.ts';
+import { weightShape } from '../../src/layouts.ts';
+import { resolveOptions } from '../../src/options.ts';
 import { packedElements, packWeight } from '../../src/packing.ts';
 import { bytesOf, toFloat32Array } from '../../src/tensors.ts';
 import { count, device } from '../support/counted-device.ts';
@@ -98,6 +99,31 @@ describe('packing on the GPU', () => {
     layer.destroy();
     weight!.buffer.destroy();
     bias!.buffer.destroy();
+  });
+
+  test('a state dict has the parameters that were there when it was asked for, whatever is loaded next', async () => {
+    const other = integerTensor(weight.shape, 9);
+    const onGpu = (tensor: HostTensor): GpuTensor => upload(device, tensor);
+    const gone = onGpu(other);
+    gone.buffer.destroy();
+    const others = [
+      { weight: other, bias },
+      { weight: onGpu(other), bias: onGpu(bias) },
+      { weight: gone, bias: onGpu(bias) },
+    ];
+    for (const [first, second] of others.flatMap((one) => others.map((another) => [one, another] as const))) {
+      for (const isPacked of [false, true]) {
+        const layer = new ConvTranspose2d(2, 3, 3, { ...options, device });
+        layer.loadStateDict({ weight: onGpu(weight), bias: onGpu(bias) });
+        if (isPacked) await layer.prepare(input.shape);
+        const asked = layer.stateDict();
+        layer.loadStateDict(first);
+        layer.loadStateDict(second);
+        const state = await asked;
+        expect([state.weight.data, state.bias!.data]).toEqual([weight.data, bias.data]);
+        layer.destroy();
+      }
+    }
   });
 
   test('a state dict is a copy both ways', async () => {

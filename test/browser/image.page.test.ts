@@ -32,6 +32,13 @@ afterEach(() => {
 const frameOf = (timestamp = 0): VideoFrame =>
   new VideoFrame(bytes, { format: 'RGBA', codedWidth: width, codedHeight: height, timestamp });
 
+/** Limits are no properties of their object itself. */
+function limitsOf({ limits }: GPUDevice): Record<string, unknown> {
+  const own: Record<string, unknown> = {};
+  for (const name in limits) own[name] = limits[name as keyof GPUSupportedLimits];
+  return own;
+}
+
 function drawn<C extends HTMLCanvasElement | OffscreenCanvas>(canvas: C): C {
   canvas.width = width;
   canvas.height = height;
@@ -201,6 +208,60 @@ describe('a tensor goes onto a canvas', () => {
         expect(Array.from(shown)).toEqual([51, 102, 153, 255]);
       }
       expect(configured).toBe(1);
+    }
+    tensor.buffer.destroy();
+  });
+
+  test('a picture larger than any texture is UNSUPPORTED, and the canvas stays as it was', async () => {
+    const most = device.limits.maxTextureDimension2D;
+    const tensor = upload(device, { shape: [1, 1, 1, most + 1], data: new Float32Array(most + 1) });
+    const canvas = new OffscreenCanvas(1, 1);
+    await inScopes(device, () => {
+      expect(() => {
+        tensorToCanvas(device, tensor, canvas);
+      }).toThrow(`the picture is ${most + 1} × 1, the device allows ${most}`);
+    });
+    expect(canvas.width).toBe(1);
+    tensor.buffer.destroy();
+  });
+
+  test('what is refused leaves the canvas as it was', async () => {
+    const canvas = new OffscreenCanvas(5, 7);
+    const tight = await testDevice({ label: 'tight device' });
+    Object.defineProperty(tight, 'limits', {
+      value: { ...limitsOf(tight), maxStorageBufferBindingSize: 256 },
+    });
+    const [small, large] = [
+      [1, 1, 2, 2],
+      [1, 1, 9, 9],
+    ].map((shape) => upload(tight, tensorOf(shape, new Float32Array(shape[2]! * shape[3]!))));
+    const encoder = {} as GPUCommandEncoder;
+    for (const [code, show] of [
+      [
+        'INVALID_ARGUMENT',
+        () => {
+          tensorToCanvas(tight, small!, canvas, { encoder });
+        },
+      ],
+      [
+        'UNSUPPORTED',
+        () => {
+          tensorToCanvas(tight, large!, canvas);
+        },
+      ],
+    ] as const) {
+      expect(show).toThrow(expect.objectContaining({ code }) as Error);
+      expect([canvas.width, canvas.height]).toEqual([5, 7]);
+    }
+    for (const { buffer } of [small!, large!]) buffer.destroy();
+  });
+
+  test('what is no canvas is refused', () => {
+    const tensor = upload(device, tensorOf([1, 1, 1, 1], [1]));
+    for (const none of [null, undefined, 'canvas', {}] as unknown as OffscreenCanvas[]) {
+      expect(() => {
+        tensorToCanvas(device, tensor, none);
+      }).toThrow(/^canvas is .*; it must be a canvas/);
     }
     tensor.buffer.destroy();
   });

@@ -193,7 +193,9 @@ describe('wrong arguments are refused before any GPU work', () => {
     refused(to({ mean: [1, 2] }), /^mean is \[1, 2\]; it must be a finite number, or one for each of 3 channels/);
     refused(to({ std: 0 }), /^std is 0; it must not be 0/);
     refused(to({ std: [1, NaN, 1] }), /^std is \[1, NaN, 1\]/);
-    refused(to({ range: [0, 1] }), /^options is 'range'; there is no option of that name/);
+    refused(to({ range: [0, 1] }), /^option 'range' is \[0, 1\]; known are layout, mean, std, channels/);
+    refused(to({ encoder: 3 }), /^encoder is 3; it must be a GPUCommandEncoder/);
+    refused(to(null as unknown as object), /^options is null/);
     refused(to({ output: { shape: [1, 3, 2, 2], buffer: {} } }), /^output buffer is/);
     refused(() => textureToTensor({} as GPUDevice, texture), /^device is/);
 
@@ -203,6 +205,9 @@ describe('wrong arguments are refused before any GPU work', () => {
         tensorToTexture(device, given, texture, options);
       };
     };
+    refused(from({ encoder: {} }), /^encoder is {}; it must be a GPUCommandEncoder/);
+    refused(from({ premultipliedAlpha: 'yes' }), /^premultipliedAlpha is 'yes'; it must be false, true or left out/);
+    refused(from(3 as unknown as object), /^options is 3/);
     refused(from({ index: 2 }), /^index is 2; it must be an integer from 0 to 1/);
     refused(
       from({ layout: 'NHWC' }),

@@ -7,7 +7,7 @@ import type { Device } from '../../src/types.ts';
 import { describeLayer, layers } from '../support/arbitraries.ts';
 import { testDevice } from '../support/gpu.ts';
 import { laws, type Implementation } from '../support/laws.ts';
-import { valuesOf, withValues } from '../support/tensors.ts';
+import { tensorOf, valuesOf, withValues } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
 
 const devices: { name: string; device: () => Promise<Device> }[] = [
@@ -53,6 +53,23 @@ describe.each(devices)('$name', ({ name, device }) => {
     expect(spoiled).toBeGreaterThan(1000);
     expect(whole).toBeGreaterThan(1000);
   });
+
+  test.each(['relu', 'relu6', 'leaky-relu', 'sigmoid', 'tanh', 'gelu', 'silu'] as const)(
+    '%s of NaN is NaN, and far from zero it is as flat or as steep as it should be',
+    async (activation) => {
+      const far = [200, 1e4, 1e20, 1e38].flatMap((x) => [x, -x]);
+      const input = tensorOf([1, 1, 1, far.length + 1], [NaN, ...far]);
+      const one = tensorOf([1, 1, 1, 1], [1]);
+      const options = { activation, negativeSlope: 0.5 };
+      const [nan, ...values] = valuesOf(
+        await convTranspose2d(input, one, null, { ...options, device: await device() }),
+      );
+      const [, ...expected] = Float32Array.from(convTranspose2dReference(input, one, null, options).data);
+      expect(nan).toBe(NaN);
+      // Zeros of either sign.
+      expect(values.map((value) => value + 0)).toEqual(expected.map((value) => value + 0));
+    },
+  );
 
   test('phases partition outputs and taps, and the work counted is the work there is', async () => {
     const where = await device();

@@ -47,6 +47,22 @@ describe('GPU objects', () => {
     layer.destroy();
   });
 
+  test('a shape is prepared whichever way its output size is said', async () => {
+    const layer = layerOn(device);
+    const [from, shape] = [upload(device, input), [1, 3, 8, 8]];
+    const to = upload(device, { shape, data: new Float32Array(192) });
+    await layer.prepare(input.shape, { outputSize: 8 });
+    const encoder = device.createCommandEncoder({ label: 'test' });
+    const made = count.during(() => layer.encode(encoder, from, to, { outputSize: [8, 8] }));
+    expect(Object.keys(made)).toEqual(['BindGroup']);
+    const least = upload(device, { shape: [1, 3, 7, 7], data: new Float32Array(147) });
+    await layer.prepare(input.shape);
+    const again = count.during(() => layer.encode(encoder, from, least, { outputSize: 7 }));
+    expect(Object.keys(again)).toEqual(['BindGroup']);
+    device.queue.submit([encoder.finish()]);
+    layer.destroy();
+  });
+
   test('prepare compiles without blocking, forward then makes no pipeline', async () => {
     const layer = layerOn(device);
     await layer.prepare(input.shape);

@@ -75,6 +75,18 @@ describe('calls', () => {
     }
   });
 
+  test('a result is the caller’s own, its shape too', async () => {
+    for (const where of ['cpu', device] as const) {
+      const layer = layerOn(where);
+      for (const from of [input, { shape: [0, 2, 4, 4], data: new Float32Array(0) }]) {
+        const { shape } = await layer.forward(from);
+        (shape as number[]).unshift(1);
+        expect((await layer.forward(from)).shape).toEqual(shape.slice(1));
+      }
+      layer.destroy();
+    }
+  });
+
   test("a call's output is written and returned, in whatever memory it lies", async () => {
     const shape = [1, 3, 7, 7];
     for (const where of ['cpu', device] as const) {

@@ -5,7 +5,7 @@ import { runBetween, sessionOnGpu } from '../../examples/onnxruntime.ts';
 import { ConvTranspose2d, type ConvTranspose2dOptions, type HostTensor } from '../../src/index.ts';
 import { convTranspose2dReference } from '../../src/reference.ts';
 import { Count } from '../support/count.ts';
-import { convTransposeModel } from '../support/onnx-model.ts';
+import { convTransposeModel } from '../../bench/contenders/onnx-model.ts';
 import { integerTensor, tensorOf, type Shape } from '../support/tensors.ts';
 
 const stride2 = { stride: 2, padding: 1 } as const;

@@ -33,6 +33,26 @@ test('the views are reached by link, Back and Forward, and remember what was cho
   expect(await text('#size')).toBe('360 × 240 → 720 × 480');
 });
 
+test('a view is laid out the same, whichever views were open before it', async () => {
+  const views = ['Upsample', 'Explore', 'Diagnose', 'Benchmark'];
+  const columns = (): Promise<unknown> =>
+    page.$$eval('.view > *, .columns > *', (parts) =>
+      parts.map((part) => [part.className, part.getBoundingClientRect().x, part.getBoundingClientRect().width]),
+    );
+  const alone: Record<string, unknown> = {};
+  for (const view of views) {
+    await visit(`?device=cpu&view=${view.toLowerCase()}`);
+    await page.waitForSelector(`.view.${view.toLowerCase()} h1`);
+    alone[view] = await columns();
+  }
+  // The styles of all of them are there after the first round.
+  for (const view of [...views, ...views]) {
+    await page.locator(`nav ::-p-text(${view})`).click();
+    await page.waitForSelector(`.view.${view.toLowerCase()} h1`);
+    expect(await columns(), view).toEqual(alone[view]);
+  }
+});
+
 describe('the built site', () => {
   let server: PreviewServer;
   let base: string;

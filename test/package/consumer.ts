@@ -3,6 +3,7 @@ import {
   ConvTranspose2d,
   bilinearWeight,
   convTranspose2d,
+  convTranspose2dBackward,
   download,
   outputShape,
   requestDevice,
@@ -80,6 +81,13 @@ export async function functions(): Promise<readonly number[]> {
   });
   const importers = [fromCaffe, fromMxnet, fromOnnx, fromTensorFlow, fromWebNN].map((importer) => importer.name);
   return [...shape, ...reference.shape, ...outputShape(input.shape, weight.shape), importers.length];
+}
+
+export async function backward(signal: AbortSignal | undefined): Promise<HostTensor> {
+  const gradOutput: HostTensor = await convTranspose2d(input, weight, null, { signal, output: undefined });
+  const left = undefined;
+  const { gradWeight } = await convTranspose2dBackward(gradOutput, input, weight, { signal, forwardOutput: left });
+  return gradWeight;
 }
 
 export async function checkpoint(file: File, conv: ConvTranspose2d): Promise<CheckpointTensor | undefined> {

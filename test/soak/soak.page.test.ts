@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { commands } from 'vitest/browser';
 import { ConvTranspose2d, upload, type ConvTranspose2dOptions, type DType, type GpuTensor } from '../../src/index.ts';
-import { weightShape, resolveOptions } from '../../src/options.ts';
+import { weightShape } from '../../src/layouts.ts';
+import { resolveOptions } from '../../src/options.ts';
 import { Count } from '../support/count.ts';
 import { count as figure } from '../support/figures.ts';
 import { testDevice } from '../support/gpu.ts';

@@ -75,3 +75,13 @@ export function bigLayer(batch = 4): Layer {
 
 export const forward = ({ layer, plan }: Made, input: HostTensor, signal?: AbortSignal): Promise<HostTensor> =>
   layer.forward(plan, input, undefined, signal);
+
+/** What a promise rejects with before the event loop turns; undefined if it does not. */
+export async function inThisTurn(promise: Promise<unknown>): Promise<unknown> {
+  let reason: unknown;
+  promise.catch((error: unknown) => {
+    reason = error;
+  });
+  await new Promise((resolve) => setTimeout(resolve));
+  return reason;
+}

@@ -1,6 +1,6 @@
 /** Devices that fail when a test says so. */
 
-/** From now on, what `fails` names finds no room: it is invalid, and the scope for it says so. */
+/** From now on, creating what `fails` selects runs out of memory: the object is invalid, and its error scope reports it. */
 export function outOfMemory(device: GPUDevice, fails: (descriptor: GPUBufferDescriptor) => boolean): () => void {
   const own = {
     createBuffer: device.createBuffer.bind(device),

@@ -1,4 +1,4 @@
-/** Runs hostile calls and watches what they take: time, and memory that arrays and GPU buffers ask for. */
+/** Runs hostile calls and measures the time and the memory (arrays and GPU buffers) that they take. */
 import fc from 'fast-check';
 import type { Device } from '../../src/index.ts';
 import { attempt, attemptShape, hostileCalls, OVERHEAD, PATIENCE } from './hostile.ts';

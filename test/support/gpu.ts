@@ -1,4 +1,4 @@
-/** WebGPU for tests, in a browser or in Node: no adapter is a failure, and so is any error that nobody took. */
+/** WebGPU for tests, in a browser or in Node. Without an adapter tests fail; so do they on any error that no test has expected. */
 
 const failures: string[] = [];
 const devices = new Set<GPUDevice>();
@@ -10,7 +10,7 @@ export const runs = (count: number): number =>
   (globalThis.navigator as Partial<Navigator>).userAgent?.includes('Firefox') === true ? Math.ceil(count / 10) : count;
 
 /** Watches a device until the test file ends: an uncaptured error or a loss that nobody asked for fails the test. */
-export function watchDevice(device: GPUDevice): void {
+function watchDevice(device: GPUDevice): void {
   devices.add(device);
   device.addEventListener('uncapturederror', (event) => {
     failures.push(`uncaptured ${event.error.constructor.name} on '${device.label}': ${event.error.message}`);

@@ -1,4 +1,4 @@
-/** Makes the software adapter of the tests pass for a hardware GPU, so that it becomes the shared default. */
+/** Disguises the tests' software adapter as a hardware GPU, so that it becomes the shared default device. */
 
 const info = {
   vendor: 'test',

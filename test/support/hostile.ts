@@ -1,4 +1,4 @@
-/** Calls that nobody should make, for fast-check: legal, nearly legal, enormous and absurd options and tensors, mixed. */
+/** Hostile calls for fast-check: legal, nearly legal, enormous and absurd options and tensors, mixed. */
 import fc from 'fast-check';
 import {
   ConvTranspose2d,

@@ -1,4 +1,4 @@
-/** A folder of a user's, in which the package lies as npm would put it: built, without declarations. */
+/** A user's project with the package installed as by npm: built, without type declarations. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

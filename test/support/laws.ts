@@ -1,4 +1,4 @@
-/** What every implementation of a transposed convolution owes, whatever it computes on: laws, checked on random layers. */
+/** Laws that every implementation of a transposed convolution must obey, checked on random layers. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { ConvTranspose2dOptions, HostTensor } from '../../src/types.ts';

@@ -14,8 +14,8 @@ declare module 'vitest/browser' {
     collectedHeap: () => Promise<number>;
     /** Begins to record the tasks of the page's main thread. */
     recordTasks: () => Promise<void>;
-    /** Ends that. The processor time of the longest task, in milliseconds: other processes may hold a page up, but do not count. */
-    longestTask: () => Promise<number>;
+    /** Ends that: see tasks.ts. */
+    longestTask: () => Promise<number | undefined>;
     /** Crashes the browser's GPU process. */
     crashGpuProcess: () => Promise<void>;
   };
@@ -45,10 +45,10 @@ class PuppeteerProvider implements BrowserProvider {
   }
 
   async collectedHeap(sessionId: string): Promise<number> {
-    const session = await this.#page(sessionId).createCDPSession();
+    const page = this.#page(sessionId);
+    await tasks.collectGarbage(page);
+    const session = await page.createCDPSession();
     try {
-      // What a finalizer lets go of is garbage of the next collection.
-      for (let round = 0; round < 2; round++) await session.send('HeapProfiler.collectGarbage');
       return (await session.send('Runtime.getHeapUsage')).usedSize;
     } finally {
       await session.detach();
@@ -59,7 +59,7 @@ class PuppeteerProvider implements BrowserProvider {
     return tasks.recordTasks(this.#page(sessionId));
   }
 
-  longestTask(sessionId: string): Promise<number> {
+  longestTask(sessionId: string): Promise<number | undefined> {
     return tasks.longestTask(this.#page(sessionId));
   }
 

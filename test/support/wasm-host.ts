@@ -1,4 +1,4 @@
-/** The WebAssembly of the CPU path by itself: what its engines do, step by step and synchronously, for tests to come between. */
+/** Runs the CPU path's WebAssembly without its engines, synchronously and step by step, so that tests can interfere in between. */
 import { aligned, ALIGNMENT, WasmHeap } from '../../src/cpu/wasm-heap.ts';
 import type { WasmData } from '../../src/cpu/engine.ts';
 import type { WasmVariant } from '../../src/cpu/variant.ts';

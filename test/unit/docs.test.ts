@@ -49,11 +49,9 @@ test.each(quoted)('$page quotes $example $region as it is', ({ example, region, 
   expect(code).toBe(quotable(read(example), region));
 });
 
-test('a block that only looks like a quote is none', () => {
-  for (const page of pages) {
-    const claims = read(page).match(/^```.*examples\//gm) ?? [];
-    expect(claims.length, page).toBe(quotes(page).length);
-  }
+test.each(pages)('%s has no program that is not quoted from an example', (page) => {
+  const programs = read(page).match(/^```(?:(?:ts|js|html)\b|.*examples\/).*$/gm) ?? [];
+  expect(programs.length).toBe(quotes(page).length);
 });
 
 test.each(examples)('%s stands in docs/, and a test runs it', (name) => {
@@ -72,7 +70,7 @@ test('a region is quoted without its indentation, and one that is missing is an 
   expect(() => quotable(source, 'two')).toThrow("no region 'two'");
 });
 
-describe('links', () => {
+describe('links, files and commands', () => {
   const texts = [...pages, 'CHANGELOG.md', 'bench/README.md', 'bench/NOTES.md', 'examples/README.md', 'test/README.md'];
   const withoutCode = (page: string): string => read(page).replaceAll(/^ *```.*?^ *```$/gms, '');
   /** What a heading is linked by, as GitHub makes it. */
@@ -88,7 +86,7 @@ describe('links', () => {
       .map(({ groups }) => groups!['target']!)
       .filter((target) => !target.startsWith('https:'));
 
-  test.each(texts)('of %s lead somewhere', (page) => {
+  test.each(texts)('links of %s lead somewhere', (page) => {
     const dead = targetsOf(page).filter((target) => {
       const [path = '', place] = target.split('#');
       const file = path === '' ? page : join(dirname(page), path);
@@ -98,8 +96,17 @@ describe('links', () => {
   });
 
   test.each(texts)('files that %s names are there', (page) => {
-    const named = withoutCode(page).matchAll(/`(?<file>(?:src|test|docs|examples|shaders|scripts)\/[\w./-]+\.\w+)`/g);
+    const named = withoutCode(page).matchAll(
+      /`(?<file>(?:assembly|bench|demo|docs|examples|scripts|shaders|src|test)\/[\w./-]+\.\w+)`/g,
+    );
     const missing = [...named].map(({ groups }) => groups!['file']!).filter((file) => !existsSync(root + file));
+    expect(missing).toEqual([]);
+  });
+
+  test.each(texts)('commands that %s names are there', (page) => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+    const named = read(page).matchAll(/npm run (?<script>[\w:]+)/g);
+    const missing = [...named].map(({ groups }) => groups!['script']!).filter((script) => !(script in scripts));
     expect(missing).toEqual([]);
   });
 

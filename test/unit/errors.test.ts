@@ -1,6 +1,6 @@
 // Messages show whatever a caller gave, and never fail themselves.
 import { expect, test } from 'vitest';
-import { shown } from '../../src/errors.ts';
+import { shown } from '../../src/invalid.ts';
 
 const cyclic: unknown[] = [1];
 cyclic.push(cyclic);

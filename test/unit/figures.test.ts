@@ -29,7 +29,7 @@ const LINES = [
 ] as const;
 
 test('of the README', () => {
-  const table = read('README.md').matchAll(/^\|.*\| (?<mean>[\d.]+) *\| (?<least>[\d.]+) *\|$/gm);
+  const table = read('README.md').matchAll(/^\|.*\| (?<mean>[\d.]+)× *\| (?<least>[\d.]+)× *\|$/gm);
   const said = [...table].map(({ groups }) => [groups!['mean'], groups!['least']]);
   const measured = LINES.map(([ours, peers]) => {
     const ratios = layers.map((layer) => fastest(layer, peers) / fastest(layer, [ours]));

@@ -7,7 +7,7 @@ import { ConvTranspose2dError } from '../../src/errors.ts';
 import { fromOnnx, fromTensorFlow } from '../../src/frameworks/index.ts';
 import { convTranspose2dReference } from '../../src/reference.ts';
 import type { ConvTranspose2dOptions } from '../../src/types.ts';
-import { convTransposeModel } from '../support/onnx-model.ts';
+import { convTransposeModel } from '../../bench/contenders/onnx-model.ts';
 import { integerTensor } from '../support/tensors.ts';
 
 const size = fc.integer({ min: 1, max: 4 });

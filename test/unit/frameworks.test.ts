@@ -96,6 +96,20 @@ describe('an attribute in many spellings', () => {
     expect(fromKeras({ ...keras, outputPadding: undefined })).toEqual(fromKeras({ ...keras, outputPadding: null }));
     expect(fromMxnet({ ...mxnet, target_shape: [0, 0] })).toEqual(fromMxnet(mxnet));
   });
+
+  test('and so are empty lists, where the framework or its files have them so', () => {
+    const [stride, pad] = [[], []];
+    expect(fromMxnet({ ...mxnet, stride, dilate: [], pad, adj: [], target_shape: [] })).toEqual(fromMxnet(mxnet));
+    expect(fromOnnx({ ...onnx, strides: [], dilations: [], output_padding: [], output_shape: [], pads: [] })).toEqual(
+      fromOnnx(onnx),
+    );
+    expect(fromOnnx({ ...onnx, auto_pad: 'VALID', pads: [] })).toEqual(fromOnnx({ ...onnx, auto_pad: 'VALID' }));
+    expect(fromCaffe({ ...caffe, stride, pad, dilation: [] })).toEqual(fromCaffe(caffe));
+    const byAxis = { num_output: 4, kernel_h: 3, kernel_w: 3, stride_h: 2, stride_w: 1 };
+    expect(fromCaffe({ ...byAxis, kernel_size: [], stride })).toEqual(fromCaffe(byAxis));
+    expect(refusal(() => fromCaffe({ num_output: 4, kernel_size: [] }))).toContain('kernel_size is ');
+    expect(refusal(() => fromWebNN({ ...webnn, strides: [] }))).toContain('strides is []');
+  });
 });
 
 describe('refused, by name', () => {

@@ -91,7 +91,7 @@ test('each tap of a residue reaches a real input', () => {
 
 test('taps are useful where they meet a real input', () => {
   const property = fc.property(axes, (axis) => {
-    expect(usefulTaps(axis)).toBe(meetings(axis).length);
+    expect(usefulTaps(axisGeometry(axis))).toBe(meetings(axis).length);
   });
   fc.assert(property, { numRuns: 2000 });
 });

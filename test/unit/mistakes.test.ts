@@ -72,6 +72,13 @@ test.each<[string, () => unknown, string]>([
     'bias is undefined; the layer has one; without, make it with bias: false',
   ],
   [
+    'null for a bias',
+    () => {
+      load({ weight, bias: null });
+    },
+    'bias is null; it must be a tensor { shape, data }',
+  ],
+  [
     'a bias too many',
     () => {
       load({ weight, bias }, { bias: false });

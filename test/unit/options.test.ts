@@ -1,7 +1,8 @@
 // The door: what options mean once they are through, and that they are frozen.
 import { describe, expect, test } from 'vitest';
 import { ConvTranspose2d, outputShape } from '../../src/index.ts';
-import { resolveOptions, splitCall, weightExtents, weightShape } from '../../src/options.ts';
+import { weightShape } from '../../src/layouts.ts';
+import { resolveOptions, splitCall, weightExtents } from '../../src/options.ts';
 
 describe('the spec', () => {
   test('is complete, frozen, and knows nothing of the objects it was made from', () => {
@@ -114,5 +115,9 @@ describe('what was once accepted does not let a look-alike through', () => {
     expect(() => layer.plan([1, 1, '5', 5] as never)).toThrow(/^input shape/);
     expect(() => layer.plan('1,1,5,5' as never)).toThrow(/^input shape/);
     expect(() => layer.plan([1, 1, 5, 5], { outputSize: '17' as never })).toThrow(/^outputSize/);
+    for (const shape of [undefined, null, 4, { length: 4 }, Float32Array.of(1, 1, 5, 5)]) {
+      layer.plan([1, 1, 5, 5]);
+      expect(() => layer.plan(shape as never)).toThrow(/^input shape/);
+    }
   });
 });

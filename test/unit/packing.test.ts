@@ -1,7 +1,8 @@
 // Packed inputs, and the packed weights: [group][kernel row][kernel column][input channel][output channel], the channels padded to whole fours.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { resolveOptions, weightShape, type Spec } from '../../src/options.ts';
+import { weightShape } from '../../src/layouts.ts';
+import { resolveOptions, type Spec } from '../../src/options.ts';
 import { packedElements, packInput, packWeight, unpackWeight } from '../../src/packing.ts';
 import { planLayer } from '../../src/plan.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';

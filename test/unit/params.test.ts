@@ -5,7 +5,7 @@ import { paramBytes } from '../../src/image/gpu.ts';
 import { pixelsOf } from '../../src/image/options.ts';
 import { paramWords, residueWords } from '../../src/webgpu/params.ts';
 import { resolveOptions } from '../../src/options.ts';
-import type { Addresses } from '../../src/addresses.ts';
+import type { Addresses } from '../../src/layouts.ts';
 import type { Axis } from '../../src/geometry.ts';
 import { planLayer } from '../../src/plan.ts';
 import type { Problem } from '../../src/problem.ts';

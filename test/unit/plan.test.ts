@@ -65,6 +65,18 @@ describe('the public plan', () => {
   });
 });
 
+test.each([
+  ['64 positions × 64 channels', 64, 128],
+  ['128 positions × 32 channels', 32, 128],
+  ['64 positions × 16 channels', 16, 128],
+  ['128 positions × 32 channels', 96, 128],
+  // Few workgroups: smaller tiles spread the work further.
+  ['32 positions × 32 channels', 64, 16],
+])('a hardware GPU gets the tile that leaves least idle: %s', (tile, outChannels, size) => {
+  const { plan } = planLayer(specOf([64, outChannels], 2, { stride: 2 }), [1, 64, size, size], undefined, assumed);
+  expect(plan.reason).toContain(tile);
+});
+
 test('usefulFlops counts two for each tap that meets a real input; phases partition outputs and taps', () => {
   const property = fc.property(layers(), ({ input, weight, options, ...rest }) => {
     const { layout = 'NCHW', weightLayout = 'IOHW', groups = 1 } = options;

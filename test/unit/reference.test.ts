@@ -115,4 +115,12 @@ test('refuses what does not fit together', () => {
   expect(() => convTranspose2dReference(image, kernel, { shape: [2], data: [1, 2] })).toThrow('bias has 2');
   expect(() => convTranspose2dReference(image, kernel, null, { groups: 2 })).toThrow('groups 2');
   expect(() => convTranspose2dReference(image, kernel, null, { padding: 2 })).toThrow('output would be');
+  const wrong = { stride: [1.5, 0], dilation: [0, NaN], padding: [-1, 0.5, [0, 0, 0, 0.5]], outputPadding: [-1, 0.5] };
+  const more = { outputSize: [0, 2.5], groups: [0, 0.5], layout: ['nchw'], weightLayout: ['OIHW'] };
+  for (const [name, values] of Object.entries({ ...wrong, ...more })) {
+    for (const value of values) {
+      const said = name === 'weightLayout' ? 'no weight layout' : name === 'layout' ? 'no layout' : `${name} is [`;
+      expect(() => convTranspose2dReference(image, kernel, null, { [name]: value })).toThrow(said);
+    }
+  }
 });

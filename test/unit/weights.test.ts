@@ -124,6 +124,15 @@ describe('values', () => {
       "name is 'steps'; in the file its elements are I64; F32, F16 and BF16 can be read",
     );
   });
+
+  test('a dtype that layers have none of is refused, and not taken for another', () => {
+    for (const dtype of ['float64', 'F16', null] as unknown as 'float16'[]) {
+      expect(() => checkpoint.tensor('layer.weight', dtype)).toThrow(
+        /^dtype is .*; it must be one of 'float32', 'float16'/,
+      );
+      expect(() => checkpoint.stateDict('layer', dtype)).toThrow(/^dtype is /);
+    }
+  });
 });
 
 describe('sources', () => {
@@ -193,6 +202,19 @@ describe('sources', () => {
     expect(await refusal(`${address}/none`)).toBe(`source is '${address}/none'; the server answered 404 Not Found`);
     expect(await refusal(`${address}/cut.safetensors`)).toMatch(/byte 5000: the file ends; tensor 'weight' has bytes/);
     expect(await refusal(7 as unknown as string)).toMatch(/^source is 7; it must be an address/);
+  });
+
+  test.each([
+    [null, /^options is null/],
+    [{ progress: () => undefined }, /^option 'progress' is a function; known are onProgress, signal, request/],
+    [{ onProgress: 'yes' }, /^onProgress is 'yes'; it must be a function/],
+    [{ signal: new AbortController() }, /^signal is .*; it must be an AbortSignal/],
+  ])('options %j are refused before anything is read', async (options, message) => {
+    const reading = readSafetensors(file, options as unknown as Parameters<typeof readSafetensors>[1]);
+    await expect(reading).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(message) as string,
+    });
   });
 
   test('the example of the documentation loads a layer', async () => {
