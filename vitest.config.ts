@@ -5,6 +5,7 @@ import { minifyWgsl } from './scripts/wgsl.ts';
 import {
   collectedHeap,
   crashGpuProcess,
+  gpuProcessorTime,
   longestTask,
   puppeteerProvider,
   recordTasks,
@@ -73,7 +74,7 @@ const inBrowser = (
       screenshotFailures: false,
       provider: puppeteerProvider(browser),
       instances: [{ browser, name: instance }],
-      commands: { takePageErrors, collectedHeap, recordTasks, longestTask, crashGpuProcess },
+      commands: { takePageErrors, collectedHeap, recordTasks, longestTask, gpuProcessorTime, crashGpuProcess },
     },
   },
 });

@@ -1,5 +1,6 @@
 // A guard: drivers have taken half a minute over a kernel whose loops they unroll. Every pipeline that the benchmark's layers
-// choose, on this kind of adapter or another, compiles within 2 seconds.
+// choose, on this kind of adapter or another, compiles within 2 seconds: of processor time, where it can be had, since other
+// programs may have the machine.
 import { expect, test } from 'vitest';
 import layers from '../../bench/layers.json' with { type: 'json' };
 import { direct } from '../../src/kernels.ts';
@@ -9,6 +10,7 @@ import type { Problem } from '../../src/problem.ts';
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { nameOf, pipelineSoon, type PipelineRequest } from '../../src/webgpu/pipelines.ts';
 import { layOut } from '../../src/webgpu/steps.ts';
+import { compilerTime } from '../support/compiler-time.ts';
 import { testDevice } from '../support/gpu.ts';
 
 /** What the layers and every activation ask for, by what is compiled. */
@@ -47,9 +49,9 @@ function requests(device: GPUDevice): Map<string, PipelineRequest> {
 const LIMIT = 2000;
 
 async function compileTime(device: GPUDevice, request: PipelineRequest): Promise<number> {
-  const start = performance.now();
+  const start = await compilerTime();
   await pipelineSoon(device, request);
-  return performance.now() - start;
+  return (await compilerTime()) - start;
 }
 
 test('every pipeline compiles within 2 seconds, one after the other on a new device', async () => {
@@ -57,7 +59,7 @@ test('every pipeline compiles within 2 seconds, one after the other on a new dev
   const times: Record<string, number> = {};
   for (const [name, request] of requests(device)) {
     let time = await compileTime(device, request);
-    // Other programs may have had the machine: once more, on devices that have compiled nothing.
+    // A core that is shared is slower, too: once more, on devices that have compiled nothing.
     for (let again = 1; again <= 2 && !(time < LIMIT); again++) {
       const other = await testDevice({ label: `compiling device, again ${again}` });
       time = Math.min(time, await compileTime(other, request));
@@ -79,5 +81,6 @@ test('every pipeline compiles within 2 seconds, one after the other on a new dev
   ]);
   const slowest = Object.entries(times).sort(([, a], [, b]) => b - a);
   console.log(`${slowest.length} pipelines, the slowest ${slowest[0]![1].toFixed(0)} ms: ${slowest[0]![0]}`);
-  expect(slowest.filter(([, milliseconds]) => !(milliseconds < LIMIT))).toEqual([]);
+  const tooSlow = slowest.filter(([, milliseconds]) => !(milliseconds < LIMIT));
+  expect(tooSlow.map(([name, milliseconds]) => `${milliseconds.toFixed(0)} ms: ${name}`)).toEqual([]);
 });

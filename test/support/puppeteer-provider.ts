@@ -1,5 +1,5 @@
 import { defineBrowserCommand, defineBrowserProvider } from '@vitest/browser';
-import type { Browser, Page } from 'puppeteer';
+import type { Browser, CDPSession, Page } from 'puppeteer';
 import type { BrowserProvider, BrowserProviderOption } from 'vitest/node';
 import { collectPageErrors, launchChromium } from './chromium.ts';
 import { launchFirefox } from './firefox.ts';
@@ -16,6 +16,8 @@ declare module 'vitest/browser' {
     recordTasks: () => Promise<void>;
     /** Ends that: see tasks.ts. */
     longestTask: () => Promise<number | undefined>;
+    /** Milliseconds of processor time that Chromium's GPU process has taken so far. */
+    gpuProcessorTime: () => Promise<number>;
     /** Crashes the browser's GPU process. */
     crashGpuProcess: () => Promise<void>;
   };
@@ -69,10 +71,26 @@ class PuppeteerProvider implements BrowserProvider {
     return page;
   }
 
+  async gpuProcessorTime(): Promise<number> {
+    const { processInfo } = await this.#askBrowser((session) => session.send('SystemInfo.getProcessInfo'));
+    const gpu = processInfo.find(({ type }) => type === 'GPU');
+    if (gpu === undefined) throw new Error('no GPU process');
+    return gpu.cpuTime * 1000;
+  }
+
   async crashGpuProcess(): Promise<void> {
-    const session = await (await this.#browser)?.target().createCDPSession();
-    await session?.send('Browser.crashGpuProcess');
-    await session?.detach();
+    await this.#askBrowser((session) => session.send('Browser.crashGpuProcess'));
+  }
+
+  async #askBrowser<T>(ask: (session: CDPSession) => Promise<T>): Promise<T> {
+    const browser = await this.#browser;
+    if (browser === undefined) throw new Error('no browser yet');
+    const session = await browser.target().createCDPSession();
+    try {
+      return await ask(session);
+    } finally {
+      await session.detach();
+    }
   }
 
   async openPage(sessionId: string, url: string): Promise<void> {
@@ -111,6 +129,11 @@ export const recordTasks = defineBrowserCommand(({ provider, sessionId }) => {
 export const longestTask = defineBrowserCommand(({ provider, sessionId }) => {
   if (!(provider instanceof PuppeteerProvider)) throw new Error("tasks are puppeteer's to record");
   return provider.longestTask(sessionId);
+});
+
+export const gpuProcessorTime = defineBrowserCommand(({ provider }) => {
+  if (!(provider instanceof PuppeteerProvider)) throw new Error("processes are puppeteer's to ask for");
+  return provider.gpuProcessorTime();
 });
 
 export const crashGpuProcess = defineBrowserCommand(async ({ provider }) => {
