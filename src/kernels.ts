@@ -291,7 +291,7 @@ export function phaseGemm(problem: Problem, tile: Tile): KernelChoice & { readon
 
 const DIRECT_WORKGROUP = 64;
 
-/** One invocation an output. The other kernels are tested against it. */
+/** One invocation an output: the plainest kernel, for what the others cannot compute. */
 export function direct(problem: Problem, reason: string): KernelChoice {
   const outputs = problem.batch * problem.groups * problem.outChannels * problem.rows.output * problem.columns.output;
   return {
