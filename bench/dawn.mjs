@@ -1,8 +1,9 @@
 /**
  * npm run bench:dawn -- [--layers FILE] [--only CONTENDERS] [--json FILE] [--batch 1,64] [--direct] [--lavapipe] [--rounds N]
+ *   [--max-run-ms N]
  *
- * The race in Node, with Dawn on the machine's Vulkan device, or on lavapipe where there is none. Each layer runs with its
- * own batch and with 64 times that; `--direct` adds the library with no kernel but `direct`.
+ * The race in Node, with Dawn on the machine's Vulkan device, or on lavapipe where there is none. Each layer runs with the
+ * multiples of its batch that `--batch` names; `--direct` adds the library with no kernel but `direct`.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
