@@ -197,14 +197,16 @@ export class ConvTranspose2d {
     // Verifying reads the input after the output was written, so it needs a copy if both share memory.
     const verify = this.#verify;
     const shared = verify !== 'off' && output?.data.buffer === input.data.buffer;
-    // The caller's shape may change.
+    // The caller's tensors may get other shapes or data.
     const from = shared ? copied(input) : { shape: [...input.shape], data: input.data, dtype: this.#spec.dtype };
+    const to = output && { shape: outputShape, data: output.data };
     const checkKept = keeping({ input: from, output });
     for (;;) {
       const { backend, layerPlan } = await this.#ready(from.shape, outputSize, signal);
       const loads = this.#loads;
-      const computed = backend.forward(layerPlan, from, output, signal, verify === 'off').finally(checkKept);
-      const result = await this.#settled(computed, signal);
+      const computed = backend.forward(layerPlan, from, to, signal, verify === 'off').finally(checkKept);
+      const made = await this.#settled(computed, signal);
+      const result = output ?? made;
       if (verify === 'off' || !(backend instanceof GpuLayer)) return result;
       const { Verifier, mismatchOf, wrongOutput } = await this.#settled(loadVerify(), signal);
       this.#verifier ??= new Verifier(verify);
@@ -213,7 +215,7 @@ export class ConvTranspose2d {
       signal?.throwIfAborted();
       // Others may have been loaded meanwhile: nobody knows which the call had.
       if (loads !== this.#loads) return result;
-      const wrong = wrongOutput(this.#spec, layerPlan, state, from, result);
+      const wrong = wrongOutput(this.#spec, layerPlan, state, from, made);
       if (wrong === undefined) return result;
       const { kernel } = layerPlan.plan;
       setAsideOn(backend.device).add(kernel);
@@ -326,8 +328,9 @@ export class ConvTranspose2d {
     signal: AbortSignal | undefined,
   ): Promise<{ backend: Backend; layerPlan: LayerPlan }> {
     signal?.throwIfAborted();
-    // Bad shapes are refused before a device is asked for.
+    // Bad shapes are refused before a device is asked for, during which the caller's may change.
     shapeOfOutput(this.#spec, inputShape, outputSize);
+    const shape = [...inputShape];
     this.#draw();
     let backend = this.#backend;
     if (this.#asked === undefined && (backend === undefined || isLost(backend))) {
@@ -343,7 +346,7 @@ export class ConvTranspose2d {
     }
     this.#checkState();
     // Defined by now: a layer made with a device has had its backend since then.
-    return { backend: backend!, layerPlan: this.#plans.of(inputShape, outputSize) };
+    return { backend: backend!, layerPlan: this.#plans.of(shape, outputSize) };
   }
 
   #gpuLayer(needs: string, onCpu: string): GpuLayer {

@@ -217,9 +217,10 @@ export function signalOf(name: string, value: unknown): AbortSignal {
 /** Checks the options of a call, except for tensors. */
 export function checkCall(call: unknown): Call {
   if (call === undefined) return {};
-  const given = optionsOf(call, CALL_NAMES, 'call');
-  if (given['signal'] !== undefined) signalOf('signal', given['signal']);
-  return given;
+  const { outputSize, signal, output }: Call = optionsOf(call, CALL_NAMES, 'call');
+  if (signal !== undefined) signalOf('signal', signal);
+  // A copy, if it is valid: the caller's may change during the call.
+  return { outputSize: (integers(outputSize, 2, 1) as [number, number] | undefined) ?? outputSize, signal, output };
 }
 
 /** An input's extents, whatever the layout. */

@@ -71,6 +71,23 @@ describe.each(['cpu', 'gpu'] as const)('on %s', (where) => {
     expect([gradInput.shape, gradWeight.shape]).toEqual([image.shape, state.weight.shape]);
   });
 
+  test('nor are an output of other data, and a size', async () => {
+    for (const verify of ['off', 'always'] as const) {
+      const checked = new ConvTranspose2d(2, 3, 3, { ...options, device: on(), verify });
+      checked.loadStateDict(state);
+      const [output, other] = [emptyOutput(), emptyOutput()];
+      const given = { ...output };
+      const outputSize: [number, number] = [129, 127];
+      const call = checked.forward(image, { output: given, outputSize });
+      given.data = other.data;
+      outputSize.reverse();
+      expect(await call).toBe(given);
+      right(output);
+      expect((other.data as Float32Array).every((value) => value === 0)).toBe(true);
+      checked.destroy();
+    }
+  });
+
   test('gradOutput, input and weight of a backward call', async () => {
     const gradOutput = integerTensor([1, 3, 129, 127], 4);
     for (const name of ['gradOutput', 'input', 'weight'] as const) {
@@ -89,4 +106,28 @@ describe.each(['cpu', 'gpu'] as const)('on %s', (where) => {
       }
     }
   });
+});
+
+test('sizes and shapes that the caller changes while the device is asked for are not looked at again', async () => {
+  const call = (): { layer: ConvTranspose2d; shape: number[]; outputSize: [number, number] } => {
+    const layer = new ConvTranspose2d(2, 3, 3, { stride: 3 });
+    layer.loadStateDict(state);
+    return { layer, shape: [1, 2, 4, 4], outputSize: [12, 14] };
+  };
+  const input = integerTensor([1, 2, 4, 4], 1);
+  const problem = { input, ...state, options: { stride: 3, outputSize: [12, 14] } } as const;
+  const output = { shape: [1, 3, 12, 14], data: new Float32Array(3 * 12 * 14) };
+  for (const to of [undefined, output]) {
+    const { layer, outputSize } = call();
+    const result = layer.forward(input, { outputSize, output: to });
+    outputSize.reverse();
+    expect(mismatch(await result, problem, { lane: 'exact' })).toBeUndefined();
+    layer.destroy();
+  }
+  const { layer, shape, outputSize } = call();
+  const plan = layer.prepare(shape, { outputSize });
+  shape[2] = 5;
+  outputSize.reverse();
+  expect((await plan).outputShape).toEqual([1, 3, 12, 14]);
+  layer.destroy();
 });
