@@ -37,7 +37,6 @@ const inFirefox = [
 interface BrowserTests {
   readonly include: string[];
   readonly exclude?: string[];
-  readonly testTimeout?: number;
   readonly browser?: 'chromium' | 'firefox';
 }
 
@@ -45,7 +44,7 @@ interface BrowserTests {
 const inBrowser = (
   name: string,
   instance: string,
-  { include, exclude = [], testTimeout = 120_000, browser = 'chromium' }: BrowserTests,
+  { include, exclude = [], browser = 'chromium' }: BrowserTests,
 ): TestProjectConfiguration => ({
   extends: true,
   // Shaders as they are published.
@@ -65,8 +64,6 @@ const inBrowser = (
     include,
     exclude,
     setupFiles: ['test/support/setup-browser.ts'],
-    testTimeout,
-    hookTimeout: 60_000,
     browser: {
       enabled: true,
       headless: true,
@@ -84,32 +81,34 @@ export default defineConfig({
   resolve: { tsconfigPaths: true },
   test: {
     fileParallelism: false,
-    // What is waited for comes at once on an idle machine; others may have this one.
+    // For what hangs. An idle machine is far from these times, but others may have it.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 30_000 } },
     projects: [
       {
         extends: true,
-        test: { name: 'node', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 },
+        test: { name: 'node', include: ['test/unit/**/*.test.ts'] },
       },
       {
         // What is published: built, packed, and compiled and run by a consumer.
         extends: true,
-        test: { name: 'package', include: ['test/package/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+        test: { name: 'package', include: ['test/package/**/*.test.ts'] },
       },
       inBrowser('browser', 'chromium', { include: ['test/browser/**/*.test.ts'] }),
       // Hours of use in minutes: what `npm run test:all` alone has time for.
-      inBrowser('soaked', 'soak', { include: ['test/soak/**/*.test.ts'], testTimeout: 900_000 }),
+      inBrowser('soaked', 'soak', { include: ['test/soak/**/*.test.ts'] }),
       // Another browser, with another implementation of WebGPU. Tests that need Chromium's page end in `.page.test.ts`.
       inBrowser('other', 'firefox', { include: inFirefox, browser: 'firefox' }),
       {
         // The demo page, in a browser that the test drives from Node.
         extends: true,
-        test: { name: 'demo', include: ['test/demo/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000 },
+        test: { name: 'demo', include: ['test/demo/**/*.test.ts'] },
       },
       {
         // The examples, built and served as their users would, in a browser that the test drives from Node.
         extends: true,
-        test: { name: 'places', include: ['test/places/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+        test: { name: 'places', include: ['test/places/**/*.test.ts'] },
       },
       {
         // The same tests again, in Node, with Dawn on lavapipe or on the Vulkan driver that VK_DRIVER_FILES names.
@@ -123,8 +122,6 @@ export default defineConfig({
           setupFiles: ['test/support/setup-dawn.ts'],
           env: { ...findLavapipe() },
           pool: 'forks',
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
         },
       },
       {
@@ -136,8 +133,6 @@ export default defineConfig({
           exclude: [needPage, ...longest],
           setupFiles: ['test/support/setup-deno.ts'],
           pool: 'forks',
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
         },
       },
     ],

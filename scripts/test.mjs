@@ -40,7 +40,7 @@ function run(tool, args, { env = {}, live = false, deno } = {}) {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: live ? 'inherit' : 'pipe',
-    timeout: 15 * minute,
+    timeout: 30 * minute,
   });
   /** @type {Buffer[]} */
   const output = [];

@@ -121,7 +121,7 @@ test('workers that gain nothing are let alone but for a try now and then, and ar
   expect(await askedIn(400)).toBeLessThan(80);
   helping = true;
   // For as long as this thread has its core.
-  await expect.poll(() => askedIn(50), { interval: 0, timeout: 20_000 }).toBe(50);
+  await expect.poll(() => askedIn(50), { interval: 0 }).toBe(50);
   made.layer.destroy();
   cpu.dispose();
 });
@@ -219,7 +219,7 @@ describe.each(inBackground)('%s', (_, settings) => {
     }
     expect(workers.length).toBe(settings.threads);
     expect(alive.size).toBe(settings.threads);
-    await expect.poll(() => alive.size, { timeout: 5000 }).toBe(0);
+    await expect.poll(() => alive.size).toBe(0);
     const made = make(cpu, layer);
     expect(mismatch(await forward(made, layer.input), layer, { lane: 'exact' })).toBeUndefined();
     expect(workers.length).toBe(2 * settings.threads);

@@ -90,11 +90,7 @@ describe('the page', () => {
   }
 
   const said = (start: string): Promise<unknown> =>
-    page.waitForFunction(
-      (start) => document.querySelector('.status')!.textContent.startsWith(start),
-      { timeout: 150_000 },
-      start,
-    );
+    page.waitForFunction((start) => document.querySelector('.status')!.textContent.startsWith(start), {}, start);
 
   async function measure(): Promise<void> {
     await page.click('.start');

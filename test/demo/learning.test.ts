@@ -9,7 +9,7 @@ import { figure, isShown, page, text } from './visit.ts';
 async function status(wanted: RegExp): Promise<void> {
   await page.waitForFunction(
     (source) => new RegExp(source).test(document.querySelector('.learn-status')!.textContent),
-    { timeout: 120_000 },
+    {},
     wanted.source,
   );
 }

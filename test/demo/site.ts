@@ -47,6 +47,7 @@ export async function openSite(): Promise<Site> {
     browser,
     async visit(search, { base = address, width = 1280, scheme = 'light', prepare } = {}) {
       const page = await browser.newPage();
+      page.setDefaultTimeout(150_000);
       const errors = collectPageErrors(page);
       await page.setViewport({ width, height: 860, deviceScaleFactor: width < 500 ? 2 : 1 });
       await page.emulateMediaFeatures([

@@ -43,7 +43,7 @@ const middles: Record<string, (layer: ConvTranspose2d, shape: number[]) => Promi
   },
 };
 
-test.for(Object.entries(middles))('in the middle of %s', { timeout: 300_000 }, async ([, middle], context) => {
+test.for(Object.entries(middles))('in the middle of %s', async ([, middle], context) => {
   restore = asHardware();
   const layer = new ConvTranspose2d(8, 8, 3, options);
   layer.loadStateDict(state);

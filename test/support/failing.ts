@@ -47,7 +47,7 @@ export function notCompiling(device: GPUDevice, fails: (label: string) => boolea
 
 /** Calls until one is not refused any more, which is soon. */
 export async function sooner<T>(call: () => Promise<T>): Promise<T> {
-  const end = performance.now() + 5000;
+  const end = performance.now() + 30_000;
   for (;;) {
     try {
       return await call();

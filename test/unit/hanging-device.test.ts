@@ -39,4 +39,4 @@ test('an abort is heard before the browser has answered, and the others go on on
   expect([...valuesOf(await waiting)]).toEqual(Array.from({ length: 16 }, () => 1));
   expect(layer.device).toBe('cpu');
   layer.destroy();
-}, 5_000);
+});
