@@ -29,10 +29,12 @@ export interface CpuSettings {
   readonly threads: number;
 }
 
+/** On the calling thread, in memory that is not shared, since browsers copy to and from that faster; or with workers. */
+type Place = 'local' | 'background';
+
 export class Cpu {
   readonly settings: CpuSettings;
-  #local: LocalEngine | undefined;
-  #background: Promise<Engine> | undefined;
+  readonly #engines = new Map<Place, Promise<Engine>>();
   #layers = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
@@ -58,12 +60,15 @@ export class Cpu {
   }
 
   dispose(): void {
-    this.#local?.dispose();
-    this.#local = undefined;
-    void this.#background?.then((engine) => {
-      engine.dispose();
-    });
-    this.#background = undefined;
+    for (const opened of this.#engines.values()) {
+      opened.then(
+        (engine) => {
+          engine.dispose();
+        },
+        () => undefined,
+      );
+    }
+    this.#engines.clear();
   }
 
   /** Who should compute a call. The calling thread takes part in short ones; in long ones it only keeps the page responsive. */
@@ -76,31 +81,39 @@ export class Cpu {
     return work / hands > OWN ? { workers: hands, caller: false } : { workers: hands - 1, caller: true };
   }
 
-  /** The engine for a call by that crew; undefined without WebAssembly SIMD. */
+  /** The engine for a call by that crew; undefined without WebAssembly SIMD. @throws ConvTranspose2dError OUT_OF_MEMORY */
   async engineFor(crew: Crew): Promise<Engine | undefined> {
-    const { variant, shared } = this.settings;
-    if (variant === undefined) return undefined;
-    if (crew.workers === 0) return this.#localEngine(variant);
-    const module = await wasmModule(variant, shared);
-    const asked = (this.#background ??= this.#open(variant, module));
-    const engine = await asked;
-    if (!engine.dead) return engine;
-    if (this.#background === asked) this.#background = undefined;
-    return this.engineFor(crew);
+    const { variant } = this.settings;
+    return variant && this.#engine(crew.workers === 0 ? 'local' : 'background', variant);
   }
 
-  /** For calls without workers: memory of its own, not shared, since browsers copy to and from that faster. */
-  async #localEngine(variant: WasmVariant): Promise<LocalEngine> {
-    const module = await wasmModule(variant, false);
-    return (this.#local ??= new LocalEngine(module));
+  async #engine(place: Place, variant: WasmVariant): Promise<Engine> {
+    const opened = this.#engines.get(place) ?? this.#open(place, variant);
+    this.#engines.set(place, opened);
+    try {
+      const engine = await opened;
+      if (!engine.dead) return engine;
+    } catch (error) {
+      this.#forget(place, opened);
+      throw error;
+    }
+    this.#forget(place, opened);
+    return this.#engine(place, variant);
   }
 
-  async #open(variant: WasmVariant, module: WebAssembly.Module): Promise<Engine> {
+  /** So that the next call opens another. */
+  #forget(place: Place, opened: Promise<Engine>): void {
+    if (this.#engines.get(place) === opened) this.#engines.delete(place);
+  }
+
+  async #open(place: Place, variant: WasmVariant): Promise<Engine> {
     const { shared, threads } = this.settings;
+    if (place === 'local') return new LocalEngine(await wasmModule(variant, false));
+    const module = await wasmModule(variant, shared);
     try {
       return shared ? new ThreadsEngine(module, threads) : await WorkerEngine.open(module);
     } catch {
-      return await this.#localEngine(variant);
+      return this.#engine('local', variant);
     }
   }
 }
