@@ -3,7 +3,9 @@ import { LocalEngine, type Crew, type Engine } from './engine.ts';
 import { SLICE } from './slices.ts';
 import { wasmVariant, type WasmVariant } from './variant.ts';
 import { ThreadsEngine, WorkerEngine } from './worker-engines.ts';
+import { newMemory } from './wasm-heap.ts';
 import { wasmModule } from './wasm-module.ts';
+import { WasmRunner } from './wasm-runner.ts';
 
 /** Milliseconds that engines stay after the last layer, in case the next one comes soon. */
 const IDLE = 1000;
@@ -108,10 +110,11 @@ export class Cpu {
 
   async #open(place: Place, variant: WasmVariant): Promise<Engine> {
     const { shared, threads } = this.settings;
-    if (place === 'local') return new LocalEngine(await wasmModule(variant, false));
-    const module = await wasmModule(variant, shared);
+    const module = await wasmModule(variant, place === 'background' && shared);
+    if (place === 'local') return new LocalEngine(await WasmRunner.open(newMemory(false), module));
     try {
-      return shared ? new ThreadsEngine(module, threads) : await WorkerEngine.open(module);
+      if (!shared) return await WorkerEngine.open(module);
+      return new ThreadsEngine(await WasmRunner.open(newMemory(true), module), module, threads);
     } catch {
       return this.#engine('local', variant);
     }

@@ -2,7 +2,7 @@
 import { allocate, zeros } from '../tensors.ts';
 import { aligned, ALIGNMENT, WasmHeap } from './wasm-heap.ts';
 import type { WasmPlan } from './wasm-plan.ts';
-import { WasmRunner, type WasmAddresses } from './wasm-runner.ts';
+import type { WasmAddresses, WasmRunner } from './wasm-runner.ts';
 import { inSlices } from './slices.ts';
 
 /** Elements that are copied in one step: well below a millisecond. */
@@ -62,14 +62,10 @@ export class LocalEngine implements Engine {
   readonly #heap: WasmHeap;
   protected readonly runner: WasmRunner;
 
-  /** @param shared whether other threads will run jobs on its memory; the module is for such a memory then */
-  constructor(module: WebAssembly.Module, shared = false) {
-    this.#heap = new WasmHeap(shared);
-    this.runner = new WasmRunner(this.#heap.memory, module);
-  }
-
-  get memory(): WebAssembly.Memory {
-    return this.#heap.memory;
+  /** @param runner on a memory that is the engine's alone, or that other threads run the engine's jobs on */
+  constructor(runner: WasmRunner) {
+    this.#heap = new WasmHeap(runner.memory);
+    this.runner = runner;
   }
 
   warm(): Promise<void> {
@@ -135,7 +131,7 @@ export class LocalEngine implements Engine {
     for (let first = 0; first < data.length; first += CHUNK) {
       const chunk = data.subarray(first, first + CHUNK);
       const target = address + first * 4;
-      const { buffer } = this.memory;
+      const { buffer } = this.runner.memory;
       if (chunk instanceof Float32Array) {
         new Float32Array(buffer, target, chunk.length).set(chunk);
       } else {
@@ -159,7 +155,7 @@ export class LocalEngine implements Engine {
     for (let first = 0; first < data.length; first += CHUNK) {
       const chunk = data.subarray(first, first + CHUNK);
       const source = output + first * 4;
-      const { buffer } = this.memory;
+      const { buffer } = this.runner.memory;
       if (chunk instanceof Float32Array) {
         chunk.set(new Float32Array(buffer, source, chunk.length));
       } else {

@@ -1,4 +1,4 @@
-/** A WebAssembly memory and its allocator. */
+/** WebAssembly memory and its allocator. */
 import { ConvTranspose2dError } from '../errors.ts';
 
 const PAGE = 65536;
@@ -27,8 +27,9 @@ export class WasmHeap {
   /** In ascending order, none next to another. The first bytes stay unused: 0 is no address. */
   #free: Block[] = [{ start: ALIGNMENT, end: PAGE }];
 
-  constructor(shared: boolean) {
-    this.memory = createMemory(shared);
+  /** @param memory of one page, all of which is the heap's */
+  constructor(memory: WebAssembly.Memory) {
+    this.memory = memory;
   }
 
   /** @throws ConvTranspose2dError OUT_OF_MEMORY */
@@ -75,7 +76,8 @@ export class WasmHeap {
   }
 }
 
-function createMemory(shared: boolean): WebAssembly.Memory {
+/** A memory of one page, which grows to what the system lets it. @throws ConvTranspose2dError OUT_OF_MEMORY */
+export function newMemory(shared: boolean): WebAssembly.Memory {
   let cause: unknown;
   for (const maximum of MAXIMUM_PAGES) {
     try {

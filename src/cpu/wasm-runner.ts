@@ -20,10 +20,15 @@ export class WasmRunner {
   readonly memory: WebAssembly.Memory;
   readonly code: WasmExports;
 
-  /** @param memory shared, if the module is for that */
-  constructor(memory: WebAssembly.Memory, module: WebAssembly.Module) {
+  constructor(memory: WebAssembly.Memory, { exports }: WebAssembly.Instance) {
     this.memory = memory;
-    this.code = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as WasmExports;
+    this.code = exports as unknown as WasmExports;
+  }
+
+  /** Instantiates the module. @param memory shared, if the module is for that */
+  static async open(memory: WebAssembly.Memory, module: WebAssembly.Module): Promise<WasmRunner> {
+    // Not by the constructor of Instance: see wasm-module.ts.
+    return new WasmRunner(memory, await WebAssembly.instantiate(module, { env: { memory } }));
   }
 
   /**

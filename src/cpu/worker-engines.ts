@@ -6,6 +6,7 @@ import { orAborted } from './or-aborted.ts';
 import { inSlices } from './slices.ts';
 import { Thread } from './thread.ts';
 import type { WasmPlan } from './wasm-plan.ts';
+import type { WasmRunner } from './wasm-runner.ts';
 
 /** Bytes of a memory page; smaller than the system's does no harm. */
 const PAGE = 4096;
@@ -18,9 +19,12 @@ export class ThreadsEngine extends LocalEngine {
   #opened: readonly Thread[] = [];
   readonly #help = new WeakMap<WasmPlan, Help>();
 
-  /** @param count of threads, started on first use */
-  constructor(module: WebAssembly.Module, count: number) {
-    super(module, true);
+  /**
+   * @param runner of the module, on a memory that is shared
+   * @param count of threads, started on first use
+   */
+  constructor(runner: WasmRunner, module: WebAssembly.Module, count: number) {
+    super(runner);
     this.#module = module;
     this.#count = count;
   }
@@ -87,7 +91,7 @@ export class ThreadsEngine extends LocalEngine {
   #start(): Promise<readonly Thread[]> {
     this.#threads ??= Promise.all(
       Array.from({ length: this.#count }, async () => {
-        const thread = await Thread.open({ module: this.#module, memory: this.memory }, (why) => {
+        const thread = await Thread.open({ module: this.#module, memory: this.runner.memory }, (why) => {
           // The dead worker may have left the shared memory half written, so all of the engine is given up.
           this.dispose(why);
         });

@@ -2,7 +2,8 @@
 import { ConvTranspose2dError } from '../errors.ts';
 import { takePart } from './board.ts';
 import { LocalEngine, type WasmData } from './engine.ts';
-import type { FromWorker, Jobs, Request, ToWorker } from './messages.ts';
+import type { FromWorker, Jobs, Request, Start, ToWorker } from './messages.ts';
+import { newMemory } from './wasm-heap.ts';
 import { WasmRunner } from './wasm-runner.ts';
 
 /** A worker's global scope, which the library's own types do not have. */
@@ -35,14 +36,10 @@ async function reply(request: Request & { readonly id: number }): Promise<void> 
   }
 }
 
-function handle(request: Request & { readonly id: number }): Promise<number | WasmData> | undefined {
+function handle(request: Request & { readonly id: number }): Promise<number | WasmData | undefined> | undefined {
   switch (request.kind) {
-    case 'start': {
-      const { memory, module } = request;
-      if (memory === undefined) engine = new LocalEngine(module);
-      else runner = new WasmRunner(memory, module);
-      return undefined;
-    }
+    case 'start':
+      return start(request);
     case 'load':
       return engine?.load(request.packed);
     case 'jobs':
@@ -62,6 +59,12 @@ function handle(request: Request & { readonly id: number }): Promise<number | Wa
       return run;
     }
   }
+}
+
+async function start({ memory, module }: Start): Promise<undefined> {
+  const opened = await WasmRunner.open(memory ?? newMemory(false), module);
+  if (memory === undefined) engine = new LocalEngine(opened);
+  else runner = opened;
 }
 
 function runJobs({ plan, addresses, board }: Jobs): void {

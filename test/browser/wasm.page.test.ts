@@ -7,7 +7,6 @@ import { wasmVariant, type WasmVariant } from '../../src/cpu/variant.ts';
 import { packForWasm } from '../../src/cpu/wasm-pack.ts';
 import { rowBlocks } from '../../src/cpu/wasm-families.ts';
 import { planWasm, type WasmCuts, type WasmPlan } from '../../src/cpu/wasm-plan.ts';
-import { WasmRunner } from '../../src/cpu/wasm-runner.ts';
 import { ConvTranspose2dError } from '../../src/errors.ts';
 import { resolveOptions, type Spec } from '../../src/options.ts';
 import { planLayer } from '../../src/plan.ts';
@@ -16,7 +15,7 @@ import type { Activation, ConvTranspose2dOptions, HostTensor } from '../../src/t
 import { capabilitiesOf } from '../../src/webgpu/device.ts';
 import { floatTensor, integerTensor, lengthOf } from '../support/tensors.ts';
 import { mismatch } from '../support/tolerance.ts';
-import { moduleOf, WasmHost } from '../support/wasm-host.ts';
+import { runnerOn, WasmHost } from '../support/wasm-host.ts';
 
 interface Layer {
   readonly input: readonly [batch: number, channels: number, height: number, width: number];
@@ -58,7 +57,7 @@ function runOnWasm(layer: Layer, { variant, shared, cuts }: Way, [input, weight,
   const [own, other] = call.addresses as [(typeof call.addresses)[0], (typeof call.addresses)[0]];
   // What is not computed, or read before it is written, shows as NaN; so does what is written next to the output.
   new Float32Array(host.heap.memory.buffer).fill(NaN, own.output / 4, (other.work + plan.workBytes) / 4);
-  const second = new WasmRunner(host.heap.memory, moduleOf(variant, shared)).start(plan, other);
+  const second = runnerOn(host.heap.memory, variant, shared).start(plan, other);
   for (let job = plan.jobs - 1; job >= 0; job--) {
     if (job % 3 === 0) second(job, job + 1);
     else host.run(call, job, job + 1);
@@ -266,7 +265,7 @@ test('the heap uses again what was freed, and refuses what cannot be had', () =>
 
 test.each(['simd', 'relaxed-simd'] as const)('%s: pixels up to the last address of all', (variant) => {
   const memory = new WebAssembly.Memory({ initial: 65536, maximum: 65536 });
-  const { code } = new WasmRunner(memory, moduleOf(variant, false));
+  const { code } = runnerOn(memory, variant, false);
   // Four channels of six columns, 128 kB apart, of two phases; the results begin at 1024, a channel every 16 bytes.
   const [columns, pitch] = [6, 2 ** 17];
   const output = 2 ** 32 - (columns - 1) * pitch - 16;

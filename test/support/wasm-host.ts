@@ -1,5 +1,5 @@
 /** Runs the CPU path's WebAssembly without its engines, synchronously and step by step, so that tests can interfere in between. */
-import { aligned, ALIGNMENT, WasmHeap } from '../../src/cpu/wasm-heap.ts';
+import { aligned, ALIGNMENT, newMemory, WasmHeap } from '../../src/cpu/wasm-heap.ts';
 import type { WasmData } from '../../src/cpu/engine.ts';
 import type { WasmVariant } from '../../src/cpu/variant.ts';
 import { wasmModule } from '../../src/cpu/wasm-module.ts';
@@ -11,7 +11,10 @@ const modules = {
   'relaxed-simd': [await wasmModule('relaxed-simd', false), await wasmModule('relaxed-simd', true)],
 } as const;
 
-export const moduleOf = (variant: WasmVariant, shared: boolean): WebAssembly.Module => modules[variant][shared ? 1 : 0];
+/** A thread's own runner. */
+export function runnerOn(memory: WebAssembly.Memory, variant: WasmVariant, shared: boolean): WasmRunner {
+  return new WasmRunner(memory, new WebAssembly.Instance(modules[variant][shared ? 1 : 0], { env: { memory } }));
+}
 
 /** A call's tensors in memory. Plain data, for a thread that runs some of its jobs. */
 export interface WasmCall {
@@ -41,9 +44,9 @@ export class WasmHost {
 
   /** @param shared whether other threads will run jobs */
   constructor(variant: WasmVariant, shared = false) {
-    this.heap = new WasmHeap(shared);
+    this.heap = new WasmHeap(newMemory(shared));
     this.variant = variant;
-    this.#runner = new WasmRunner(this.heap.memory, moduleOf(variant, shared));
+    this.#runner = runnerOn(this.heap.memory, variant, shared);
   }
 
   /** Keeps packed weights in memory until `unload`. @returns their address */
