@@ -27,7 +27,7 @@ export function stopAll({ words }: Board): void {
   Atomics.store(words, STOP, 1);
 }
 
-const isStopped = ({ words }: Board): boolean => Atomics.load(words, STOP) !== 0;
+export const isStopped = ({ words }: Board): boolean => Atomics.load(words, STOP) !== 0;
 const isDone = ({ jobs, words }: Board): boolean => Atomics.load(words, DONE) === jobs;
 const isEmpty = ({ words }: Board): boolean => Atomics.load(words, INSIDE) === 0;
 

@@ -8,6 +8,7 @@ export async function orAborted<T>(work: Promise<T>, stop: AbortSignal): Promise
     hear = resolve;
   });
   stop.addEventListener('abort', hear);
+  if (stop.aborted) hear();
   try {
     await Promise.race([work, aborted]);
   } finally {

@@ -1,5 +1,5 @@
 /** Engines that compute in workers. */
-import { close, newBoard, stopAll, takePartAndFinish } from './board.ts';
+import { close, isStopped, newBoard, stopAll, takePartAndFinish } from './board.ts';
 import { CHUNK, newData, LocalEngine, type CallMemory, type Engine, type Task, type WasmData } from './engine.ts';
 import { Help } from './help.ts';
 import { orAborted } from './or-aborted.ts';
@@ -71,7 +71,8 @@ export class ThreadsEngine extends LocalEngine {
     replies.catch(giveUp);
     if (call.fresh) await inSlices(touchPages(call.fresh), stop);
     if (caller) help.had(await inSlices(takePartAndFinish(board, this.runner.start(plan, own)), stop));
-    if (!caller || this.dead) await orAborted(replies, stop);
+    // Stopped, and so perhaps not computed: by an abort, or by a worker's failure.
+    if (!caller || isStopped(board)) await orAborted(replies, stop);
     // Not by awaiting the replies: they need a turn of the event loop, and calls may follow one another without one.
     else if (close(board)) call.idle = undefined;
     // A worker is late. Float16 results are rounded in place, where it may still write, so they must wait for it.
@@ -143,6 +144,7 @@ export class WorkerEngine implements Engine {
     stop.throwIfAborted();
     const input = newData(task.input, task.input.length);
     await inSlices(copy(task.input, input), stop);
+    stop.throwIfAborted();
     const { id, reply } = this.#thread.request({ kind: 'forward', task: { ...task, input, output: undefined } }, [
       input.buffer as ArrayBuffer,
     ]);

@@ -1,6 +1,7 @@
 // The CPU path's workers: late, idle, dying, refused; calls are stopped, and what is left goes on.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ToWorker } from '../../src/cpu/messages.ts';
+import { inSlices, SLICE } from '../../src/cpu/slices.ts';
 import { ConvTranspose2dError } from '../../src/index.ts';
 import type { Layer } from '../support/arbitraries.ts';
 import { bigLayer, EagerCpu, forward, inBackground, inThisTurn, make, ways } from '../support/cpu-ways.ts';
@@ -47,6 +48,11 @@ function intercept(pass: (message: ToWorker, send: (message: ToWorker) => void) 
       });
     }
   };
+}
+
+function* oneSlice(): Generator<void, void> {
+  for (const end = performance.now() + SLICE; performance.now() < end;);
+  yield;
 }
 
 test('the page is cross-origin isolated, as this file needs it', () => {
@@ -153,6 +159,33 @@ describe.each(inBackground)('%s', (_, settings) => {
     cpu.dispose();
   });
 
+  test('an abort between any two steps of a call is heard in the same turn, or the result is right', async () => {
+    // Workers never answer: whoever waits for one waits for the abort alone.
+    intercept((message, send) => {
+      if (message.kind !== 'jobs' && message.kind !== 'forward') send(message);
+    });
+    const cpu = new EagerCpu(settings);
+    const shape = [1, 128, 3, 3];
+    const layer: Layer = { ...bigLayer(), input: integerTensor(shape, 1) };
+    const made = make(cpu, layer);
+    await made.layer.prepare(made.plan);
+    for (let steps = 0; steps < 40; steps++) {
+      const controller = new AbortController();
+      // Another each time, since the memory still has the results of the last.
+      const input = integerTensor(shape, steps);
+      // A slice has just begun, so that the call takes no turn of its own.
+      await inSlices(oneSlice());
+      const call = forward(made, input, controller.signal);
+      for (let step = 0; step < steps; step++) await Promise.resolve();
+      controller.abort(new Error('enough'));
+      const reason = await inThisTurn(call);
+      if (reason !== undefined) expect(reason, `${steps} steps`).toMatchObject({ message: 'enough' });
+      else expect(mismatch(await call, { ...layer, input }, { lane: 'exact' }), `${steps} steps`).toBeUndefined();
+    }
+    made.layer.destroy();
+    cpu.dispose();
+  });
+
   test('destroy in the middle rejects with DESTROYED', async () => {
     const cpu = new EagerCpu(settings);
     const big = bigLayer();
@@ -207,6 +240,26 @@ describe.each(inBackground)('%s', (_, settings) => {
     made.layer.destroy();
     cpu.dispose();
     await expect.poll(() => alive.size).toBe(0);
+  });
+
+  test('a worker that fails at its part of a call says so, or the result is right', async () => {
+    intercept((message, send) => {
+      if (message.kind === 'jobs') send({ ...message, addresses: { ...message.addresses, work: 2 ** 33 } });
+      else if (message.kind === 'forward') send({ ...message, task: { ...message.task, plan: null! } });
+      else send(message);
+    });
+    const cpu = new EagerCpu(settings);
+    const layer = bigLayer(1);
+    const made = make(cpu, layer);
+    await made.layer.prepare(made.plan);
+    const { data } = await forward(made, layer.input).catch((error: unknown) => {
+      expect(error).toMatchObject({ message: expect.stringMatching(/typed array|null/) as string });
+      return { data: [] };
+    });
+    // In the middle, all 36 taps of all channels.
+    expect(data[82 * 165 + 82] ?? 128 * 36).toBe(128 * 36);
+    made.layer.destroy();
+    cpu.dispose();
   });
 
   test('workers end a while after the last layer, and calls in between find them again', async () => {
