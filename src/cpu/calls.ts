@@ -107,7 +107,10 @@ export class CpuCalls {
       // The only part: the CPU has no limits that would split a call.
       const { problem } = layerPlan.parts[0]!;
       const threads = workers + (caller ? 1 : 0);
-      planned = planWasm({ ...problem, activation, negativeSlope }, { minimumJobs: threads > 1 ? JOBS * threads : 1 });
+      const cuts = { minimumJobs: threads > 1 ? JOBS * threads : 1 };
+      // Not the tiling, which is large: it would be cloned for each call of a worker with its own memory.
+      const { jobs, words, workBytes } = planWasm({ ...problem, activation, negativeSlope }, cuts);
+      planned = { jobs, words, workBytes };
       this.#plans.set(layerPlan, planned);
     }
     return planned;

@@ -67,7 +67,9 @@ export interface WasmTiling {
   readonly results: Results;
 }
 
-export interface WasmPlan extends WasmTiling {
+/** What an engine has to know of it; sent to a worker with each call. */
+export interface WasmPlan {
+  readonly jobs: number;
   /** What a thread's working memory begins with: the tiling as assembly/plan.ts declares it. */
   readonly words: Int32Array<ArrayBuffer>;
   /** Bytes of that memory. */
@@ -107,7 +109,7 @@ export function packedSize(
   };
 }
 
-export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmPlan {
+export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmTiling & WasmPlan {
   const tiling = tilingOf(problem, cuts);
   return { ...tiling, ...wordsOf(tiling) };
 }

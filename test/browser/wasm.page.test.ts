@@ -6,7 +6,7 @@ import { areFinite } from '../../src/cpu/state.ts';
 import { wasmVariant, type WasmVariant } from '../../src/cpu/variant.ts';
 import { packForWasm } from '../../src/cpu/wasm-pack.ts';
 import { rowBlocks } from '../../src/cpu/wasm-families.ts';
-import { planWasm, type WasmCuts, type WasmPlan } from '../../src/cpu/wasm-plan.ts';
+import { planWasm, type WasmCuts } from '../../src/cpu/wasm-plan.ts';
 import { ConvTranspose2dError } from '../../src/errors.ts';
 import { resolveOptions, type Spec } from '../../src/options.ts';
 import { planLayer } from '../../src/plan.ts';
@@ -40,7 +40,7 @@ function packed(spec: Spec, weight: HostTensor, bias: HostTensor): Float32Array 
 
 interface Ran {
   readonly output: HostTensor;
-  readonly plan: WasmPlan;
+  readonly plan: ReturnType<typeof planWasm>;
 }
 
 function runOnWasm(layer: Layer, { variant, shared, cuts }: Way, [input, weight, bias]: readonly HostTensor[]): Ran {
