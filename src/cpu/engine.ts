@@ -35,8 +35,8 @@ export interface CallMemory {
   readonly plan: WasmPlan;
   /** Of the calling thread, then of each worker: they differ in `work`. */
   readonly addresses: readonly [WasmAddresses, ...WasmAddresses[]];
-  /** The new array that the output will be copied to, if it is made early; the system allocates its pages when they are first written. */
-  readonly fresh: WasmData | undefined;
+  /** The new array that the output will be copied to, if it is made while workers compute. */
+  fresh: WasmData | undefined;
   /** Workers may still use it until this has settled. */
   idle: Promise<unknown> | undefined;
 }
@@ -88,14 +88,13 @@ export class LocalEngine implements Engine {
 
   async forward(task: Task, stop: AbortSignal): Promise<WasmData> {
     stop.throwIfAborted();
-    const { input, outputElements, crew } = task;
-    // Early with workers, so that its pages are allocated while they compute; alone, late, so that it is still in the caches.
-    const fresh = task.output === undefined && crew.workers > 0 ? newData(input, outputElements) : undefined;
-    const call = this.#begin(task, fresh);
+    const { input, outputElements } = task;
+    const call = this.#begin(task);
     try {
       await inSlices(this.#copyIn(call.addresses[0].input, input), stop);
       await this.compute(call, task, stop);
-      const output = task.output ?? fresh ?? newData(input, outputElements);
+      // A new one as late as here, so that it is still in the caches when it is read.
+      const output = task.output ?? call.fresh ?? newData(input, outputElements);
       await inSlices(this.#copyOut(call, output), stop);
       return output;
     } finally {
@@ -112,7 +111,7 @@ export class LocalEngine implements Engine {
     return inSlices(this.#run(call), stop);
   }
 
-  #begin({ plan, weights, input, outputElements, crew }: Task, fresh: WasmData | undefined): CallMemory {
+  #begin({ plan, weights, input, outputElements, crew }: Task): CallMemory {
     // One block, so that the next call of this size reuses it.
     const inputBytes = aligned(input.length * 4 + ALIGNMENT);
     const outputBytes = aligned(outputElements * 4 + ALIGNMENT);
@@ -124,7 +123,7 @@ export class LocalEngine implements Engine {
       ...first,
       work: first.work + (worker + 1) * workBytes,
     }));
-    return { plan, addresses: [first, ...others], fresh, idle: undefined };
+    return { plan, addresses: [first, ...others], fresh: undefined, idle: undefined };
   }
 
   *#copyIn(address: number, data: WasmData): Generator<void, void> {

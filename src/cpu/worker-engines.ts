@@ -69,7 +69,10 @@ export class ThreadsEngine extends LocalEngine {
     };
     stop.addEventListener('abort', giveUp);
     replies.catch(giveUp);
-    if (call.fresh) await inSlices(touchPages(call.fresh), stop);
+    if (task.output === undefined) {
+      call.fresh = newData(task.input, task.outputElements);
+      await inSlices(touchPages(call.fresh), stop);
+    }
     if (caller) help.had(await inSlices(takePartAndFinish(board, this.runner.start(plan, own)), stop));
     // Stopped, and so perhaps not computed: by an abort, or by a worker's failure.
     if (!caller || isStopped(board)) await orAborted(replies, stop);
@@ -145,9 +148,8 @@ export class WorkerEngine implements Engine {
     const input = newData(task.input, task.input.length);
     await inSlices(copy(task.input, input), stop);
     stop.throwIfAborted();
-    const { id, reply } = this.#thread.request({ kind: 'forward', task: { ...task, input, output: undefined } }, [
-      input.buffer as ArrayBuffer,
-    ]);
+    const own = { ...task, input, output: undefined, crew: { workers: 0, caller: true } };
+    const { id, reply } = this.#thread.request({ kind: 'forward', task: own }, [input.buffer as ArrayBuffer]);
     stop.addEventListener('abort', () => {
       this.#thread.notify({ kind: 'abort', id });
     });
