@@ -2,7 +2,7 @@
 import { ConvTranspose2dError } from '../errors.ts';
 import { takePart } from './board.ts';
 import { LocalEngine, type WasmData } from './engine.ts';
-import type { FromWorker, Jobs, Request, Start, ToWorker } from './messages.ts';
+import type { FromWorker, Request, Start, ToWorker } from './messages.ts';
 import { newMemory } from './wasm-heap.ts';
 import { WasmRunner } from './wasm-runner.ts';
 
@@ -14,6 +14,7 @@ interface Scope {
 
 const scope = globalThis as unknown as Scope;
 const stops = new Map<number, AbortController>();
+/** One of the two, from the first message on. */
 let engine: LocalEngine | undefined;
 let runner: WasmRunner | undefined;
 /** The call before: whole calls run one after the other. */
@@ -41,17 +42,14 @@ function handle(request: Request & { readonly id: number }): Promise<number | Wa
     case 'start':
       return start(request);
     case 'load':
-      return engine?.load(request.packed);
+      return engine!.load(request.packed);
     case 'jobs':
-      runJobs(request);
+      takePart(request.board, () => runner!.start(request.plan, request.addresses));
       return undefined;
     case 'forward': {
       const stop = new AbortController();
       stops.set(request.id, stop);
-      const run = previous.then(() => {
-        if (engine === undefined) throw new Error('a worker with a memory of the page runs jobs alone');
-        return engine.forward(request.task, stop.signal);
-      });
+      const run = previous.then(() => engine!.forward(request.task, stop.signal));
       previous = run.then(
         () => stops.delete(request.id),
         () => stops.delete(request.id),
@@ -65,10 +63,4 @@ async function start({ memory, module }: Start): Promise<undefined> {
   const opened = await WasmRunner.open(memory ?? newMemory(false), module);
   if (memory === undefined) engine = new LocalEngine(opened);
   else runner = opened;
-}
-
-function runJobs({ plan, addresses, board }: Jobs): void {
-  const own = runner;
-  if (own === undefined) throw new Error('a worker without a memory of the page runs whole calls alone');
-  takePart(board, () => own.start(plan, addresses));
 }
