@@ -9,6 +9,7 @@ import { WasmRunner } from './wasm-runner.ts';
 /** A worker's global scope, which the library's own types do not have. */
 interface Scope {
   onmessage: (event: MessageEvent<ToWorker>) => void;
+  onmessageerror: () => void;
   postMessage(message: FromWorker, transfer?: Transferable[]): void;
 }
 
@@ -24,6 +25,10 @@ scope.onmessage = ({ data }) => {
   if (data.kind === 'abort') stops.get(data.id)?.abort();
   else if (data.kind === 'unload') engine?.unload(data.weights);
   else void reply(data);
+};
+// Of a message that does not arrive, such as memory where the worker may not share any, the page would not hear again.
+scope.onmessageerror = () => {
+  throw new Error('a message could not be read');
 };
 
 async function reply(request: Request & { readonly id: number }): Promise<void> {

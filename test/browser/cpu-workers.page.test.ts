@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ToWorker } from '../../src/cpu/messages.ts';
 import { inSlices, SLICE } from '../../src/cpu/slices.ts';
+import { workerSource } from '../../src/cpu/worker-source.ts';
 import { ConvTranspose2dError } from '../../src/index.ts';
 import type { Layer } from '../support/arbitraries.ts';
 import { bigLayer, EagerCpu, forward, inBackground, inThisTurn, make, ways } from '../support/cpu-ways.ts';
@@ -284,6 +285,28 @@ describe.each(inBackground)('%s', (_, settings) => {
     intercept((message, send) => {
       send(message.kind === 'start' ? { ...message, module: {} } : message);
     });
+    const cpu = new EagerCpu(settings);
+    const layer: Layer = { ...bigLayer(), input: integerTensor([1, 128, 3, 3], 1) };
+    const made = make(cpu, layer);
+    expect(mismatch(await forward(made, layer.input), layer, { lane: 'exact' })).toBeUndefined();
+    expect(workers.length).toBe(settings.threads);
+    await expect.poll(() => alive.size).toBe(0);
+    made.layer.destroy();
+    cpu.dispose();
+  });
+
+  test('a worker that cannot read its module or memory is ended, and calls run on the page', async () => {
+    // As a browser tells a worker of it that may not have them.
+    const unread = `addEventListener('message', (event) => {
+      event.stopImmediatePropagation();
+      dispatchEvent(new MessageEvent('messageerror'));
+    });`;
+    const Made = Worker;
+    globalThis.Worker = class extends Made {
+      constructor(_: string | URL, options?: WorkerOptions) {
+        super(URL.createObjectURL(new Blob([unread, workerSource])), options);
+      }
+    };
     const cpu = new EagerCpu(settings);
     const layer: Layer = { ...bigLayer(), input: integerTensor([1, 128, 3, 3], 1) };
     const made = make(cpu, layer);
