@@ -15,8 +15,9 @@ const PAGE = 4096;
 export class ThreadsEngine extends LocalEngine {
   readonly #module: WebAssembly.Module;
   readonly #count: number;
-  #threads: Promise<readonly Thread[]> | undefined;
-  #opened: readonly Thread[] = [];
+  /** Until each of the threads has started, or failed to. */
+  #starting: Promise<unknown> | undefined;
+  readonly #started: Thread[] = [];
   readonly #help = new WeakMap<WasmPlan, Help>();
 
   /**
@@ -41,7 +42,7 @@ export class ThreadsEngine extends LocalEngine {
 
   override dispose(why?: string): void {
     this.dead = true;
-    for (const thread of this.#opened) thread.terminate(why);
+    for (const thread of this.#started) thread.terminate(why);
   }
 
   protected override async compute(call: CallMemory, task: Task, stop: AbortSignal): Promise<void> {
@@ -49,7 +50,7 @@ export class ThreadsEngine extends LocalEngine {
     const { plan } = call;
     const help = this.#helpFor(plan);
     // If the caller computes too, it does not wait for workers that are still starting.
-    const threads = (workers === 0 || caller ? this.#opened : await this.#start()).slice(0, workers);
+    const threads = (caller ? this.#started : await this.#start()).slice(0, workers);
     if (threads.length === 0 || (caller && !help.isWanted())) {
       await super.compute(call, task, stop);
       return;
@@ -91,20 +92,19 @@ export class ThreadsEngine extends LocalEngine {
     return help;
   }
 
-  /** The threads; none where the page may not make workers. */
-  #start(): Promise<readonly Thread[]> {
-    this.#threads ??= Promise.all(
-      Array.from({ length: this.#count }, async () => {
-        const thread = await Thread.open({ module: this.#module, memory: this.runner.memory }, (why) => {
-          // The dead worker may have left the shared memory half written, so all of the engine is given up.
-          this.dispose(why);
-        });
-        this.#opened = [...this.#opened, thread];
-        if (this.dead) thread.terminate();
-        return thread;
-      }),
-    ).catch(() => []);
-    return this.#threads;
+  /** @returns the threads that started: none where the page may not make workers */
+  async #start(): Promise<readonly Thread[]> {
+    await (this.#starting ??= Promise.allSettled(Array.from({ length: this.#count }, () => this.#startOne())));
+    return this.#started;
+  }
+
+  async #startOne(): Promise<void> {
+    const thread = await Thread.open({ module: this.#module, memory: this.runner.memory }, (why) => {
+      // The dead worker may have left the shared memory half written, so all of the engine is given up.
+      this.dispose(why);
+    });
+    this.#started.push(thread);
+    if (this.dead) thread.terminate();
   }
 }
 

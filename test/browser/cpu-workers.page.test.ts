@@ -133,6 +133,22 @@ test('workers that gain nothing are let alone but for a try now and then, and ar
   cpu.dispose();
 });
 
+test('where some workers cannot start, the others compute', async () => {
+  let asked = 0;
+  let started = 0;
+  intercept((message, send) => {
+    if (message.kind === 'jobs') asked++;
+    send(message.kind === 'start' && started++ === 0 ? { ...message, module: {} } : message);
+  });
+  const cpu = new EagerCpu(ways['relaxed SIMD on three threads']!);
+  const layer: Layer = { ...bigLayer(), input: integerTensor([1, 128, 3, 3], 1) };
+  const made = make(cpu, layer);
+  expect(mismatch(await forward(made, layer.input), layer, { lane: 'exact' })).toBeUndefined();
+  expect(asked).toBe(2);
+  made.layer.destroy();
+  cpu.dispose();
+});
+
 describe.each(inBackground)('%s', (_, settings) => {
   test('an abort in the middle is heard at once, and the layer goes on', async () => {
     const cpu = new EagerCpu(settings);
