@@ -247,13 +247,13 @@ export async function convTranspose2dBackward(
   stop.throwIfAborted();
   const checkKept = keeping({ gradOutput, input, weight, forwardOutput });
   const compute = async (): Promise<Gradients<Float32Array>> => {
-    const device: Device = asked ?? (await orAborted(sharedDevice(), stop)).device;
     const operands: Operands<Float32Array> = {
       gradOutput: toFloat32Array(gradOutput),
       input: toFloat32Array(input),
       weight: toFloat32Array(weight),
       mask: forwardOutput && toFloat32Array(forwardOutput),
     };
+    const device: Device = asked ?? (await orAborted(sharedDevice(), stop)).device;
     const float32: Spec = { ...spec, dtype: 'float32' };
     return device === 'cpu'
       ? onCpu(float32, shapes, operands, stop)

@@ -122,7 +122,9 @@ export function emptyTensor(device: GPUDevice, shape: readonly number[], dtype: 
  */
 export async function download(device: GPUDevice, tensor: GpuTensor): Promise<HostTensor> {
   checkDevice(device);
-  const { buffer, offset, dtype, shape } = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
+  const { buffer, offset, dtype, shape: given } = checkGpuTensor(device, 'tensor', tensor, undefined, undefined);
+  // A copy: the caller's may change during the call.
+  const shape = [...given];
   const size = tensorBytes(shape, dtype);
   if (size === 0) return hostTensor(shape, dtype, new ArrayBuffer(0));
   checkUsage('tensor', buffer, 'COPY_SRC', 'downloaded');
@@ -136,7 +138,7 @@ export async function download(device: GPUDevice, tensor: GpuTensor): Promise<Ho
 }
 
 const hostTensor = (shape: readonly number[], dtype: DType, bytes: ArrayBuffer): HostTensor =>
-  dtype === 'float32' ? { shape: [...shape], data: new Float32Array(bytes) } : float16Tensor([...shape], bytes);
+  dtype === 'float32' ? { shape, data: new Float32Array(bytes) } : float16Tensor(shape, bytes);
 
 /** Records a copy of part of a buffer into a new one that can be mapped. */
 export function stage(

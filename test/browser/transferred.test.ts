@@ -1,9 +1,16 @@
 // Tensors whose memory goes to another thread, or shrinks, before a call or under it: refused by name, with the layer usable.
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ConvTranspose2d, convTranspose2dBackward, type Device, type HostTensor } from '../../src/index.ts';
+import {
+  ConvTranspose2d,
+  convTranspose2dBackward,
+  download,
+  upload,
+  type Device,
+  type HostTensor,
+} from '../../src/index.ts';
 import { testDevice } from '../support/gpu.ts';
 import { integerTensor } from '../support/tensors.ts';
-import { mismatch } from '../support/tolerance.ts';
+import { gradientMismatch, mismatch } from '../support/tolerance.ts';
 
 let device: GPUDevice;
 beforeAll(async () => {
@@ -13,6 +20,7 @@ beforeAll(async () => {
 const options = { stride: 2, padding: 1 } as const;
 const state = { weight: integerTensor([2, 3, 3, 3], 2), bias: integerTensor([3], 3) };
 const image = integerTensor([1, 2, 65, 64], 1);
+const small = integerTensor([1, 2, 4, 4], 1);
 const copy = ({ shape, data }: HostTensor): HostTensor => ({ shape, data: new Float32Array(data as Float32Array) });
 const emptyOutput = (): HostTensor => ({ shape: [1, 3, 129, 127], data: new Float32Array(3 * 129 * 127) });
 const transfer = ({ data }: HostTensor): void => {
@@ -114,12 +122,11 @@ test('sizes and shapes that the caller changes while the device is asked for are
     layer.loadStateDict(state);
     return { layer, shape: [1, 2, 4, 4], outputSize: [12, 14] };
   };
-  const input = integerTensor([1, 2, 4, 4], 1);
-  const problem = { input, ...state, options: { stride: 3, outputSize: [12, 14] } } as const;
+  const problem = { input: small, ...state, options: { stride: 3, outputSize: [12, 14] } } as const;
   const output = { shape: [1, 3, 12, 14], data: new Float32Array(3 * 12 * 14) };
   for (const to of [undefined, output]) {
     const { layer, outputSize } = call();
-    const result = layer.forward(input, { outputSize, output: to });
+    const result = layer.forward(small, { outputSize, output: to });
     outputSize.reverse();
     expect(mismatch(await result, problem, { lane: 'exact' })).toBeUndefined();
     layer.destroy();
@@ -130,4 +137,24 @@ test('sizes and shapes that the caller changes while the device is asked for are
   outputSize.reverse();
   expect((await plan).outputShape).toEqual([1, 3, 12, 14]);
   layer.destroy();
+});
+
+test('nor is other data of the tensors of a backward call', async () => {
+  const tensors = [integerTensor([1, 3, 12, 12], 4), small, state.weight].map((tensor) => ({ ...tensor }));
+  const [gradOutput, input, weight] = tensors as [HostTensor, HostTensor, HostTensor];
+  const problem = { gradOutput: { ...gradOutput }, input: { ...input }, weight: { ...weight }, options: { stride: 3 } };
+  const call = convTranspose2dBackward(gradOutput, input, weight, { stride: 3 });
+  for (const tensor of tensors) tensor.data = new Float32Array(1);
+  expect(gradientMismatch(await call, problem, { lane: 'exact' })).toBeUndefined();
+});
+
+test('nor is the shape of a tensor that is downloaded', async () => {
+  for (const dtype of ['float32', 'float16'] as const) {
+    const { buffer } = upload(device, integerTensor([2, 3], 1, 4, dtype));
+    const shape = [2, 3];
+    const result = download(device, { shape, buffer, dtype });
+    shape.fill(9);
+    expect(await result).toMatchObject({ shape: [2, 3], data: { length: 6 } });
+    buffer.destroy();
+  }
 });
