@@ -215,6 +215,7 @@ export class ConvTranspose2d {
       signal?.throwIfAborted();
       // Others may have been loaded meanwhile: nobody knows which the call had.
       if (loads !== this.#loads) return result;
+      checkKept();
       const wrong = wrongOutput(this.#spec, layerPlan, state, from, made);
       if (wrong === undefined) return result;
       const { kernel } = layerPlan.plan;

@@ -158,3 +158,31 @@ test('nor is the shape of a tensor that is downloaded', async () => {
     buffer.destroy();
   }
 });
+
+test.each(['input', 'output'] as const)('%s, while the result is verified: refused, and no mismatch', async (name) => {
+  const mismatches: string[] = [];
+  const verified = new ConvTranspose2d(2, 3, 3, {
+    ...{ ...options, device, verify: 'always' },
+    onMismatch: ({ message }) => mismatches.push(message),
+  });
+  // Of parameters that the GPU alone has, which are read back for the check: meanwhile the memory goes.
+  const onGpu = { weight: upload(device, state.weight), bias: upload(device, state.bias) };
+  verified.loadStateDict(onGpu);
+  const { kernel } = await verified.prepare(image.shape);
+  const tensors = { input: copy(image), output: emptyOutput() };
+  const begin = device.createCommandEncoder.bind(device);
+  device.createCommandEncoder = (descriptor) => {
+    if (descriptor?.label === 'conv-transpose2d stateDict') transfer(tensors[name]);
+    return begin(descriptor);
+  };
+  await expect(verified.forward(tensors.input, { output: tensors.output })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringMatching(`^${name} data is`) as string,
+  });
+  device.createCommandEncoder = begin;
+  expect(tensors[name].data.length).toBe(0);
+  expect(mismatches).toEqual([]);
+  expect(verified.plan(image.shape).kernel).toBe(kernel);
+  for (const { buffer } of Object.values(onGpu)) buffer.destroy();
+  verified.destroy();
+});
