@@ -93,7 +93,7 @@ async function expectUpsampled(folder: string): Promise<void> {
 
 test('Vite builds examples/vite, its worker too', async () => {
   const root = join(user.folder, 'examples/vite');
-  await build({ root, configFile: false, logLevel: 'warn', base: './', build: { target: 'es2022' } });
+  await build({ root, logLevel: 'warn', base: './', build: { target: 'es2022' } });
   await expectUpsampled(join(root, 'dist'));
 });
 
