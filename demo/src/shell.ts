@@ -2,7 +2,7 @@ import { Devices } from './device.ts';
 import { find, onClick } from './page.ts';
 import type { ViewContext } from './view.ts';
 import { VIEWS, type ViewEntry } from './views.ts';
-import { GPU_TAKEN, plainWords } from './words.ts';
+import { fetched, GPU_TAKEN, plainWords } from './words.ts';
 
 /** The page around the views: which one is open is in the address, and nowhere else. */
 export class Shell {
@@ -37,7 +37,7 @@ export class Shell {
       const params = new URLSearchParams(location.search);
       params.set('device', 'cpu');
       history.replaceState(null, '', `?${params.toString()}`);
-      void this.show();
+      void this.show(true);
     });
     onClick('.dismiss', this.#problem, () => {
       this.#say('');
@@ -51,8 +51,8 @@ export class Shell {
     });
   }
 
-  /** Opens the view that the address names. */
-  async show(cameFromLink = false): Promise<void> {
+  /** Opens the view that the address names; its title takes the focus where the visitor pressed something that is gone. */
+  async show(takesFocus = false): Promise<void> {
     this.#open.abort();
     this.#open = new AbortController();
     const { signal } = this.#open;
@@ -61,18 +61,29 @@ export class Shell {
     this.#say('');
     this.#mark(entry);
     document.title = `${entry.title} · webgpu-conv-transpose2d`;
+    // What is still there belongs to the view that was left, and does nothing any more.
+    this.#wait(true);
     try {
-      const { mount } = await entry.load();
+      const { mount } = await fetched(entry.load());
       if (signal.aborted) return;
+      this.#wait(false);
       const root = document.createElement('div');
       root.className = `view ${entry.id}`;
       this.#root.replaceChildren(root);
       const mounted = mount(root, params, this.#contextFor(entry, signal));
-      if (cameFromLink) this.#focusTitle();
+      if (takesFocus) this.#focusTitle();
       await mounted;
     } catch (error) {
-      if (!signal.aborted) this.#say(plainWords(error), () => void this.show());
+      if (signal.aborted) return;
+      if (this.#root.inert) this.#root.replaceChildren();
+      this.#wait(false);
+      this.#say(plainWords(error), () => void this.show(true));
     }
+  }
+
+  #wait(isWaiting: boolean): void {
+    this.#root.inert = isWaiting;
+    this.#root.ariaBusy = String(isWaiting);
   }
 
   #contextFor(entry: ViewEntry, signal: AbortSignal): ViewContext {
@@ -99,7 +110,8 @@ export class Shell {
   #follow(event: MouseEvent, link: HTMLAnchorElement): void {
     if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    history.pushState(null, '', link.href);
+    // As a browser does: a link to where one is already is no step to go back.
+    if (link.href !== location.href) history.pushState(null, '', link.href);
     window.scrollTo(0, 0);
     void this.show(true);
   }
@@ -124,11 +136,14 @@ export class Shell {
 
   #say(text: string, retry?: () => void): void {
     this.#retry = retry;
+    const hadFocus = this.#problem.contains(document.activeElement);
     find('p', HTMLElement, this.#problem).textContent = text;
     find('.retry', HTMLElement, this.#problem).hidden = retry === undefined;
     const wantsGpu = new URLSearchParams(location.search).get('device') === 'webgpu';
     find('.on-cpu', HTMLElement, this.#problem).hidden = retry === undefined || !wantsGpu;
     this.#problem.hidden = text === '';
+    // The button that was pressed is gone.
+    if (hadFocus && text === '') this.#focusTitle();
   }
 
   #focusTitle(): void {

@@ -1,7 +1,10 @@
 export const GPU_TAKEN =
   'The GPU was taken away from the page, as happens when its driver restarts or the computer sleeps.';
 
+const NOT_LOADED = 'A part of this page could not be loaded. There may be no connection.';
+
 const CAUSES: Record<string, string> = {
+  NOT_READY: NOT_LOADED,
   UNSUPPORTED: 'This browser offers the page no GPU that it can use.',
   OUT_OF_MEMORY: 'The memory did not suffice. Something smaller may fit.',
   DEVICE_LOST: GPU_TAKEN,
@@ -18,6 +21,15 @@ export function plainWords(error: unknown): string {
   const code = 'code' in error ? String(error.code) : '';
   const cause = CAUSES[code];
   return cause ? withDetail(cause, error.message) : error.message;
+}
+
+/** What the page fetches when it is needed. @throws Error in plain words where it does not come */
+export async function fetched<T>(part: Promise<T>): Promise<T> {
+  try {
+    return await part;
+  } catch (cause) {
+    throw new Error(NOT_LOADED, { cause });
+  }
 }
 
 export function duration(milliseconds: number): string {

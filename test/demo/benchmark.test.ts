@@ -8,7 +8,7 @@ import { describeLayer, LAYERS, select } from '../../demo/src/benchmark/layers.t
 import { speedup, type Row } from '../../demo/src/benchmark/rows.ts';
 import { boundsOf } from '../support/tolerance.ts';
 import { expectAccessible, expectFits, expectResponsive, LOOKS, pretendHardware, type VisitOptions } from './site.ts';
-import { page, site, text, visit } from './visit.ts';
+import { figure, page, site, text, visit } from './visit.ts';
 
 const SMALL: readonly Layer[] = [
   ...select('few').map((layer): Layer => ({ ...layer, input: [1, layer.input[1], 5, 6] })),
@@ -192,6 +192,43 @@ describe('the page', () => {
     await measure();
     expect(await text('#right')).toBe('4 of 4');
   });
+
+  test('with the keyboard alone: the focus goes to Cancel, and back', async () => {
+    await open('&device=cpu&layers=few');
+    const focused = (): Promise<string> => page.evaluate(() => document.activeElement!.className);
+    await page.focus('.start');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.progress:not([hidden])');
+    expect(await focused()).toBe('cancel');
+    await page.keyboard.press('Enter');
+    await said('Cancelled');
+    expect(await focused()).toBe('start primary');
+    await measure();
+  });
+
+  test('says how many threads it may take, and hands that out', async () => {
+    await open('&device=cpu&layers=few');
+    const cores = await page.evaluate(() => (crossOriginIsolated ? navigator.hardwareConcurrency : NaN));
+    expect(await figure('#threads')).toBe(Math.min(8, cores));
+    expect(await text('#threads')).toMatch(cores === 1 ? '1 thread' : /^Up to \d threads$/);
+  });
+
+  test.each([320, 360, 1280])(
+    'at %i pixels each result is as high as the others, and within the table',
+    async (width) => {
+      await open('&device=cpu&layers=few', { width });
+      const boxes = await page.$$eval('.line', (lines) =>
+        lines.map((line, i) => {
+          line.querySelector('.time')!.textContent = '1.23 s';
+          line.querySelector('.rate')!.textContent = i === 0 ? '0.18 billion a second' : '12 billion a second';
+          const { height, right } = line.getBoundingClientRect();
+          return { height, beyond: right - line.closest('.results')!.getBoundingClientRect().right };
+        }),
+      );
+      expect(boxes.map(({ beyond }) => beyond)).toEqual([0, 0, 0, 0]);
+      expect(new Set(boxes.map(({ height }) => Math.round(height))).size).toBe(1);
+    },
+  );
 
   test('another choice in the middle ends the measurement and shows what would run now', async () => {
     await open('&device=cpu');

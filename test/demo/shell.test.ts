@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build, preview, type PreviewServer } from 'vite';
+import type { HTTPRequest } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { configFile } from './site.ts';
+import { configFile, type VisitOptions } from './site.ts';
 import { open, settled } from './upsample-page.ts';
-import { figure, page, text, visit } from './visit.ts';
+import { drawn, figure, isShown, page, takeErrors, text, visit } from './visit.ts';
 
 test('the views are reached by link, Back and Forward, and remember what was chosen', async () => {
   await open('?device=cpu&scale=2');
@@ -31,6 +32,66 @@ test('the views are reached by link, Back and Forward, and remember what was cho
   await settled();
   expect(new URL(page.url()).search).toBe('?device=cpu&scale=2');
   expect(await text('#size')).toBe('360 × 240 → 720 × 480');
+});
+
+test('a link that is clicked twice is one step in the history', async () => {
+  await open('?device=cpu&scale=2');
+  const steps = await page.evaluate(() => history.length);
+  await page.locator('nav ::-p-text(Explore)').click({ count: 2 });
+  await page.waitForSelector('.view.explore h1');
+  expect(await page.evaluate(() => history.length)).toBe(steps + 1);
+  await page.goBack();
+  await settled();
+});
+
+/** Has `act` answer the requests whose address matches, and the server all others. */
+const answering = (address: RegExp, act: (request: HTTPRequest) => Promise<void>): VisitOptions => ({
+  prepare: async (fresh) => {
+    await fresh.setRequestInterception(true);
+    fresh.on('request', (request) => void (address.test(request.url()) ? act(request) : request.continue()));
+  },
+});
+
+test('while a view is on its way, the one that was left cannot be used', async () => {
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  await open('?device=cpu&scale=2', {
+    ...answering(/explore\/view\.ts/, async (request) => {
+      await held;
+      await request.continue();
+    }),
+  });
+  const waits = (): Promise<unknown> => page.$eval('#view', (view) => [view.ariaBusy, (view as HTMLElement).inert]);
+  expect(await waits()).toEqual(['false', false]);
+  await page.locator('nav ::-p-text(Explore)').click();
+  await drawn();
+  expect(await text('h1')).toBe('Upsample a picture');
+  expect(await waits()).toEqual(['true', true]);
+  letGo();
+  await page.waitForSelector('.view.explore h1');
+  expect(await waits()).toEqual(['false', false]);
+});
+
+test.each([
+  ['a view', 'view=explore', /explore\/view\.ts/, '#problem', '.view.explore h1'],
+  ['the sample', 'device=cpu&scale=2', /harbour.*\.webp/, '#problem', '.upsample .stage[aria-busy=false]'],
+  ['the CPU path', 'device=cpu&scale=2', /src\/cpu\/calls\.ts/, '.stage .problem', '.save:not(:disabled)'],
+])('%s that does not load is told in plain words, and comes with another try', async (_, search, address, at, then) => {
+  let isDown = true;
+  await visit(
+    `?${search}`,
+    answering(address, (request) => (isDown ? request.abort() : request.continue())),
+  );
+  await page.waitForFunction((at) => document.querySelector<HTMLElement>(at)?.checkVisibility(), {}, at);
+  expect(await text(`${at} p`)).toMatch(/^A part of this page could not be loaded\. There may be no connection/);
+  for (const error of takeErrors()) expect(error).toContain('Failed to load resource');
+  isDown = false;
+  await page.focus(`${at} .retry`);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector(then);
+  expect(await isShown(at)).toBe(false);
+  // Whoever uses the keyboard goes on where the button was.
+  expect(await page.evaluate(() => document.activeElement!.tagName)).not.toBe('BODY');
 });
 
 test('a view is laid out the same, whichever views were open before it', async () => {

@@ -387,6 +387,46 @@ test('long work shows progress and can be cancelled', async () => {
   expect(await page.$eval('.save', (button) => (button as HTMLButtonElement).disabled)).toBe(true);
 });
 
+test('what was cancelled can be begun again, with the keyboard alone', async () => {
+  await open('?device=cpu&scale=2');
+  await chooseFile(encodePng(randomPixels(1080, 1920, 5)), 'full-hd.png');
+  const focused = (): Promise<string> => page.evaluate(() => document.activeElement!.className);
+  await page.waitForFunction(() => document.querySelector('#size')!.textContent.startsWith('1920'));
+  await page.focus('.stage .cancel');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.again:not([hidden])');
+  expect(await text('.status')).toContain('Cancelled');
+  expect(await focused()).toBe('again');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.stage[aria-busy=true]');
+  expect([await isShown('.again'), await focused()]).toEqual([false, 'cancel']);
+  await settled();
+  expect(await text('.status')).toContain('Done: 3840 × 2160');
+  expect(await focused()).toBe('save');
+});
+
+test('the picture is as wide as the buttons below it, however low the window', async () => {
+  await open('?device=cpu&scale=2');
+  for (const height of [900, 500, 300]) {
+    await page.setViewport({ width: 1280, height });
+    await drawn();
+    const [viewer, toolbar] = await page.$$eval('.viewer, .toolbar', (parts) =>
+      parts.map((part) => part.getBoundingClientRect().width),
+    );
+    expect(viewer).toBe(toolbar);
+    expect(await page.$eval('.viewer', (part) => part.clientHeight)).toBeLessThanOrEqual(0.78 * height);
+  }
+});
+
+test('a picture of one pixel, larger than the largest zoom, is not made smaller by plus', async () => {
+  await open('?device=cpu&scale=2');
+  await choose(randomPixels(1, 1, 1), 'one.png');
+  const fitted = await text('.zoom');
+  expect(parseInt(fitted)).toBeGreaterThan(6400);
+  await page.click('[data-zoom=in]');
+  expect(await text('.zoom')).toBe(fitted);
+});
+
 test('divider and zoom work with the keyboard, and both sides are drawn', async () => {
   await open('?device=cpu&scale=2');
   const white: Pixels = { width: 12, height: 8, data: new Uint8ClampedArray(4 * 96).fill(255) };

@@ -30,6 +30,9 @@ export async function visit(search: string, options?: VisitOptions): Promise<voi
   ({ page, errors } = await site.visit(search, options));
 }
 
+/** What the page has reported so far, which the test expected; what comes later is an error again. */
+export const takeErrors = (): string[] => errors!.splice(0);
+
 export const text = (selector: string): Promise<string> => page.$eval(selector, (element) => element.textContent);
 
 export const isShown = (selector: string): Promise<boolean> =>

@@ -15,13 +15,16 @@ export interface Row {
   readonly error?: string;
 }
 
+/** As many as the library takes at most (docs/cpu.md). */
+export const threads = (): number => (crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency) : 1);
+
 /** The rows as a file for people who compare machines. Shapes are added, so that it can be read by itself. */
 export function toJson(rows: readonly Row[], layers: readonly Layer[], when: Date): string {
   const content = {
     library: `webgpu-conv-transpose2d ${version}`,
     date: when.toISOString(),
     browser: navigator.userAgent,
-    threads: crossOriginIsolated ? navigator.hardwareConcurrency : 1,
+    threads: threads(),
     rows: rows.map(({ layer, measured, ...row }) => ({
       ...layers.find(({ name }) => name === layer),
       ...row,

@@ -10,7 +10,7 @@ import { Chart, NAMES } from './chart.ts';
 import { CHECKED } from './check.ts';
 import { LAYERS, select, SELECTIONS, titleOf, type Selection } from './layers.ts';
 import { measure } from './measure.ts';
-import { speedup, toJson, type Kind, type Row } from './rows.ts';
+import { speedup, threads, toJson, type Kind, type Row } from './rows.ts';
 import { makeRunner } from './runner.ts';
 import './view.css';
 import markup from './view.html?raw';
@@ -36,6 +36,7 @@ class BenchmarkView {
     this.#device = readDevice(params);
     this.#selection = readChoice(params, 'layers', SELECTIONS, 'all');
     const form = find('.controls', HTMLFormElement, root);
+    this.#showThreads();
     find(`[name=device][value=${this.#device}]`, HTMLInputElement, form).checked = true;
     find(`[name=layers][value=${this.#selection}]`, HTMLInputElement, form).checked = true;
     form.addEventListener('change', ({ target }) => {
@@ -158,6 +159,12 @@ class BenchmarkView {
     else this.#figure('adapter', name, note);
   }
 
+  #showThreads(): void {
+    const count = threads();
+    const note = crossOriginIsolated ? '' : 'Browsers let a page use more only where it is cross-origin isolated.';
+    this.#figure('threads', count === 1 ? '1 thread' : `Up to ${count} threads`, note, count);
+  }
+
   #summarize(): void {
     const ratio = speedup(this.#rows);
     if (ratio === undefined) this.#figure('speedup', '–', 'How much faster one is than the other, once both have run.');
@@ -195,9 +202,14 @@ class BenchmarkView {
   }
 
   #busy(busy: boolean): void {
+    const start = find('.start', HTMLButtonElement, this.#root);
+    const cancel = find('.cancel', HTMLButtonElement, this.#root);
+    const hadFocus = [start, cancel].some((button) => button === document.activeElement);
     find('.results', HTMLElement, this.#root).setAttribute('aria-busy', String(busy));
     find('.progress', HTMLElement, this.#root).hidden = !busy;
-    find('.start', HTMLButtonElement, this.#root).disabled = busy;
+    start.disabled = busy;
+    // The button that was pressed can be pressed no more: the other one takes its place.
+    if (hadFocus) (busy ? cancel : start).focus({ preventScroll: true });
   }
 
   #progress(part: number, what: string): void {

@@ -138,8 +138,8 @@ export class CompareView {
 
   #zoom(factor: number, at: readonly [number, number] = [this.#screen.width / 2, this.#screen.height / 2]): void {
     const zoom = zoomOf(this.#currentView);
-    const least = Math.min(1, fitZoom(this.#picture, this.#screen));
-    const wanted = Math.min(MAX_ZOOM, Math.max(least, zoom * factor));
+    const fit = fitZoom(this.#picture, this.#screen);
+    const wanted = Math.min(Math.max(MAX_ZOOM, fit), Math.max(Math.min(1, fit), zoom * factor));
     this.#setView(zoomAt(this.#currentView, wanted / zoom, at));
   }
 

@@ -27,6 +27,7 @@ export class Report {
   readonly #status: HTMLElement;
   readonly #problem: HTMLElement;
   readonly #save: HTMLButtonElement;
+  readonly #again: HTMLButtonElement;
 
   constructor(root: HTMLElement) {
     this.#root = root;
@@ -35,6 +36,7 @@ export class Report {
     this.#status = find('.status', HTMLElement, root);
     this.#problem = find('.problem', HTMLElement, root);
     this.#save = find('.save', HTMLButtonElement, root);
+    this.#again = find('.again', HTMLButtonElement, root);
   }
 
   picture(name: string, isSample: boolean): void {
@@ -43,12 +45,16 @@ export class Report {
   }
 
   started(): void {
+    const hadFocus = [this.#problem, this.#again].some((place) => place.contains(document.activeElement));
     this.#stage.setAttribute('aria-busy', 'true');
     this.#problem.hidden = true;
+    this.#again.hidden = true;
     this.#save.disabled = true;
     this.#status.textContent = 'Upsampling…';
     this.progress(0);
     this.#progress.hidden = false;
+    // The button that was pressed is gone: what can be pressed now takes its place, here and below.
+    if (hadFocus) find('.cancel', HTMLButtonElement, this.#progress).focus();
     this.#clearFigures('…');
   }
 
@@ -70,8 +76,8 @@ export class Report {
   }
 
   finished({ opened, milliseconds, strips, check, bound, result }: Finished): void {
-    this.#stop();
     this.#save.disabled = false;
+    this.#stop(this.#save);
     const copies = opened.device === 'cpu' ? '' : ', copies to and from the GPU included';
     const inStrips = strips > 1 ? `, in ${strips} strips so that the page stays responsive` : '';
     this.#figure('time', duration(milliseconds), `For the transposed convolution${inStrips}${copies}.`, milliseconds);
@@ -89,7 +95,7 @@ export class Report {
 
   /** A video begins. */
   playing(opened: OpenDevice): void {
-    this.#stop();
+    this.#stop(find('.stop', HTMLButtonElement, this.#stage));
     this.#problem.hidden = true;
     this.device(opened);
     this.#status.textContent = 'Live: every frame is enlarged as it comes.';
@@ -102,18 +108,19 @@ export class Report {
   }
 
   cancelled(): void {
-    this.#stop();
+    this.#again.hidden = false;
+    this.#stop(this.#again);
     this.#clearFigures('–');
     this.#status.textContent = 'Cancelled. The part that was finished is shown.';
   }
 
   /** The enlargement failed. */
   failed(error: unknown, offerCpu: boolean): void {
-    this.#stop();
+    this.#say(error, true, offerCpu);
+    this.#stop(find('.retry', HTMLButtonElement, this.#problem));
     this.#clearFigures('–');
     this.#figure('device', '–', '');
     this.#status.textContent = '';
-    this.#say(error, true, offerCpu);
   }
 
   /** Something else failed; what is shown stays. */
@@ -138,9 +145,11 @@ export class Report {
     this.#problem.hidden = false;
   }
 
-  #stop(): void {
+  #stop(next: HTMLElement): void {
+    const hadFocus = this.#progress.contains(document.activeElement);
     this.#stage.setAttribute('aria-busy', 'false');
     this.#progress.hidden = true;
+    if (hadFocus) next.focus({ preventScroll: true });
   }
 
   #clearFigures(placeholder: string): void {

@@ -3,6 +3,7 @@ import { DEVICE_CHOICES, type OpenDevice } from '../device.ts';
 import { find, onClick } from '../page.ts';
 import { saveAs } from '../save.ts';
 import type { ViewContext } from '../view.ts';
+import { fetched } from '../words.ts';
 import { Before } from './before.ts';
 import { CompareView } from './compare-view.ts';
 import { enlarge } from './enlarge.ts';
@@ -28,9 +29,15 @@ const RIVALS: [string, string] = ['Bilinear', 'Learned'];
 
 export async function mount(root: HTMLElement, params: URLSearchParams, context: ViewContext): Promise<void> {
   root.innerHTML = markup;
-  const blob = await (await fetch(sampleUrl, { signal: context.signal })).blob();
+  const blob = await fetched(loadSample(context.signal));
   const view = new UpsampleView(root, readSettings(params), { blob, name: 'harbour' }, context);
   await view.openSample();
+}
+
+async function loadSample(signal: AbortSignal): Promise<Blob> {
+  const response = await fetch(sampleUrl, { signal });
+  if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+  return response.blob();
 }
 
 /** The view that enlarges a picture or a video: holds what was chosen, and runs again whenever a choice changes. */
@@ -292,6 +299,7 @@ class UpsampleView {
       this.#running.abort();
     });
     on('.retry', () => void this.#run());
+    on('.again', () => void this.#run());
     on('.use-cpu', () => {
       find('input[name=device][value=cpu]', HTMLInputElement, this.#root).click();
     });

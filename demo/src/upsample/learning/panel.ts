@@ -1,6 +1,6 @@
 import type { OpenDevice } from '../../device.ts';
 import { find, onClick } from '../../page.ts';
-import { duration, plainWords } from '../../words.ts';
+import { duration, fetched, plainWords } from '../../words.ts';
 import { layerToLearn, type Scale, type UpsampleLayer } from '../kernels.ts';
 import type { Given } from '../picture-input.ts';
 import type { Pixels } from '../pixels.ts';
@@ -84,7 +84,7 @@ export class LearningPanel {
     this.#write('.learn-status', 'Learning…');
     const start = performance.now();
     try {
-      const [{ learn }, opened, picture] = await Promise.all([import('./learn.ts'), device, pixels]);
+      const [{ learn }, opened, picture] = await Promise.all([fetched(import('./learn.ts')), device, pixels]);
       const learned = await learn({
         ...{ pixels: picture, layer: layerToLearn(scale), device: opened.device, signal },
         onProgress: (step, steps, errors) => {
