@@ -56,17 +56,18 @@ alias Scalar = f32; // element type of input and output
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> output: array<Scalar>;
 
-override POSITIONS: u32 = 64;
-override CHANNELS: u32 = 64;
-override INVOCATIONS: u32 = 64; // POSITIONS · CHANNELS / 64 (`wide`) or 16 (`small`); a quarter of either at least
-override DEPTH: u32 = 16;       // a multiple of what the invocations read at once: 4 · INVOCATIONS / POSITIONS, / CHANNELS
+override POSITIONS: u32 = 64;      // a multiple of 16 (`wide`) or 4 (`small`)
+override CHANNELS: u32 = 64;       // likewise
+override INVOCATIONS: u32 = 64;    // POSITIONS · CHANNELS / 64 (`wide`) or / 16 (`small`)
+override DEPTH: u32 = 16;          // a multiple of what a round loads: 4 · INVOCATIONS / POSITIONS, and / CHANNELS
 override BEGINS: bool = true;      // sums start from the bias, or else from the output
 override FINISHES: bool = true;    // the activation is applied
-override ACTIVATION: u32 = 0;   // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
+override ACTIVATION: u32 = 0;      // none, relu, relu6, leaky-relu, sigmoid, tanh, gelu, silu
 
-// [k][position / 4] and [k][channel / 4]
-var<workgroup> input_tile: array<vec4f, DEPTH * POSITIONS / 4>;
-var<workgroup> weight_tile: array<vec4f, DEPTH * CHANNELS / 4>;
+// [k][position / 4] and [k][channel / 4]: what all rounds load. Where a round would load nothing, or more than DEPTH, these are
+// no sizes, and there is no pipeline.
+var<workgroup> input_tile: array<vec4f, DEPTH / (4 * INVOCATIONS / POSITIONS) * INVOCATIONS>;
+var<workgroup> weight_tile: array<vec4f, DEPTH / (4 * INVOCATIONS / CHANNELS) * INVOCATIONS>;
 
 // What a workgroup computes.
 struct Tile {
@@ -196,18 +197,18 @@ fn source_at(tile: Tile, lane: Lane, tap: u32) -> Source {
   );
 }
 
-// Reads DEPTH input channels from `first` on of both matrices. What lies beyond the last is not computed with, and what was
-// computed from channels beyond the last output channel is not stored.
+// Loads DEPTH input channels from `first` on of both matrices, a vec4 an invocation and round. What lies beyond the last is not
+// computed with, and what was computed from channels beyond the last output channel is not stored.
 fn load_tiles(source: Source, first: u32, lane: u32) {
-  for (var row = 0u; row < DEPTH; row += 4 * INVOCATIONS / POSITIONS) {
-    let channel = first + row + lane / (POSITIONS / 4);
+  for (var round = 0u; round < DEPTH / (4 * INVOCATIONS / POSITIONS); round++) {
+    let channel = first + round * (4 * INVOCATIONS / POSITIONS) + lane / (POSITIONS / 4);
     let at = source.inputs + channel * params.input_stride.y;
     let x = vec4f(f32(input[at.x]), f32(input[at.y]), f32(input[at.z]), f32(input[at.w]));
-    input_tile[row * (POSITIONS / 4) + lane] = select(vec4f(), x, source.real);
+    input_tile[round * INVOCATIONS + lane] = select(vec4f(), x, source.real);
   }
-  for (var row = 0u; row < DEPTH; row += 4 * INVOCATIONS / CHANNELS) {
-    let channel = first + row + lane / (CHANNELS / 4);
-    weight_tile[row * (CHANNELS / 4) + lane] = weight[(source.weights + channel * params.weight_channel) / 4];
+  for (var round = 0u; round < DEPTH / (4 * INVOCATIONS / CHANNELS); round++) {
+    let channel = first + round * (4 * INVOCATIONS / CHANNELS) + lane / (CHANNELS / 4);
+    weight_tile[round * INVOCATIONS + lane] = weight[(source.weights + channel * params.weight_channel) / 4];
   }
 }
 

@@ -22,3 +22,19 @@ test.each(Object.entries(files))('%s compiles alone', async (_, code) => {
   expect(messages.map(({ lineNum, message }) => `${lineNum}: ${message}`)).toEqual([]);
   expect(await device.popErrorScope()).toBeNull();
 });
+
+test.each([
+  ['a round that loads nothing', { INVOCATIONS: 8 }],
+  ['a round that loads more than DEPTH', { DEPTH: 3 }],
+])('phase_gemm.wgsl with %s: no pipeline, not a loop without end', async (_, constants) => {
+  const device = await testDevice();
+  const code = files['../../shaders/phase_gemm.wgsl']!;
+  const module = device.createShaderModule({ label: 'test', code });
+  const compiled = (more: Record<string, number>): Promise<GPUComputePipeline> =>
+    device.createComputePipelineAsync({
+      ...{ label: 'test', layout: 'auto' },
+      compute: { module, entryPoint: 'wide', constants: more },
+    });
+  await expect(compiled({})).resolves.toBeDefined();
+  await expect(compiled(constants)).rejects.toThrow();
+});
