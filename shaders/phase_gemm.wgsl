@@ -125,7 +125,8 @@ fn tile_of(workgroup: vec3u, grid: vec3u) -> Tile {
     tile.row = residues[tile.residue.x];
     tile.column = residues[params.stride.x + tile.residue.y];
     tile.positions = params.batch * tile.row.positions * tile.column.positions;
-    tile.taps = tile.row.taps * tile.column.taps;
+    // A tile beyond the last position of its phase, which may have fewer than the largest, has nothing to sum.
+    if (tile.first_position < tile.positions) { tile.taps = tile.row.taps * tile.column.taps; }
   }
   return tile;
 }
