@@ -10,7 +10,7 @@ export interface Capabilities {
   readonly because: string;
   readonly limits: Limits;
   readonly shaderF16: boolean;
-  /** A GPU emulated on the CPU: it gains from registers, and nothing from workgroup memory. */
+  /** A GPU emulated on the CPU, of a kind whose sampler is exact: it gains from registers, and nothing from workgroup memory. */
   readonly software: boolean;
   /** Kernels that computed wrong numbers on this adapter. Others may be added at any time. */
   readonly setAside?: ReadonlySet<string>;

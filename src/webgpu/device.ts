@@ -31,13 +31,15 @@ const NO_WEBGPU =
   "there is no navigator.gpu: pages have it in browsers with WebGPU, from https: or localhost; Node has it by npm's webgpu";
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bcpu\b/i;
+/**
+ * GPUs emulated on the CPU whose samplers are exact, as the kernels for those rely on. Others get the kernels for real GPUs:
+ * Direct3D's WARP, which is not exact (HansKristian-Work/vkd3d-proton, pull request 1884), and those that do not say what they are.
+ */
+const SAMPLES_EXACTLY = /swiftshader|llvmpipe|lavapipe|mesa software/i;
 
 /** An adapter's description of itself; older browsers have none. */
 const descriptionOf = (info: Partial<GPUAdapterInfo> = {}): string =>
   [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ');
-
-const isSoftware = (info: GPUAdapterInfo | undefined): boolean =>
-  info?.isFallbackAdapter === true || SOFTWARE.test(descriptionOf(info));
 
 const RULES: Readonly<Record<keyof RequestDeviceOptions, Rule>> = {
   fallback: [oneOf, 'cpu', ['cpu', 'throw']],
@@ -67,8 +69,10 @@ async function deviceOrReason({ allowSoftware, powerPreference }: RequestDeviceO
   if (!gpu) return NO_WEBGPU;
   const adapter = await gpu.requestAdapter(powerPreference && { powerPreference });
   if (adapter === null) return 'WebGPU has no adapter: no GPU that it supports, or it is switched off';
-  if (allowSoftware !== true && isSoftware(adapter.info)) {
-    return `the only WebGPU adapter is emulated in software (${descriptionOf(adapter.info)}), and slower than the CPU path`;
+  const info = adapter.info as GPUAdapterInfo | undefined;
+  const description = descriptionOf(info);
+  if (allowSoftware !== true && (info?.isFallbackAdapter === true || SOFTWARE.test(description))) {
+    return `the only WebGPU adapter is emulated in software (${description}), and slower than the CPU path`;
   }
   const device = await adapter.requestDevice({
     label: 'conv-transpose2d',
@@ -153,7 +157,7 @@ export function capabilitiesOf(device: Device | undefined, because: string): Cap
     because,
     limits: limitsOf(device.limits),
     shaderF16: device.features.has('shader-f16'),
-    software: isSoftware((device as Partial<GPUDevice>).adapterInfo),
+    software: SAMPLES_EXACTLY.test(adapterOf(device)),
     setAside: setAsideOn(device),
   };
 }
