@@ -1,6 +1,6 @@
 /** Which kernel computes a problem, and in how many workgroups. */
 import { ConvTranspose2dError } from './errors.ts';
-import type { Axis } from './geometry.ts';
+import { roundUp, type Axis } from './geometry.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Problem } from './problem.ts';
 
@@ -257,7 +257,7 @@ export interface Tile {
   readonly kernel: 'phase-gemm' | 'phase-gemm-small';
   readonly positions: number;
   readonly channels: number;
-  /** Input channels at a time. */
+  /** Input channels at a time, at most. */
   readonly depth: number;
   /** Outputs of one invocation: 8 × 8 or 4 × 4. */
   readonly each: 64 | 16;
@@ -274,12 +274,14 @@ const TILES: readonly Tile[] = [
 
 /** A matrix product for each phase, tile by tile through workgroup memory, in one dispatch. */
 export function phaseGemm(problem: Problem, tile: Tile): KernelChoice & { readonly cost: number } {
-  const { kernel, positions: POSITIONS, channels: CHANNELS, depth: DEPTH, each, instructions } = tile;
-  const { batch, groups, outChannels, rows, columns } = problem;
+  const { kernel, positions: POSITIONS, channels: CHANNELS, depth, each, instructions } = tile;
+  const { batch, groups, inChannels, outChannels, rows, columns } = problem;
   const positions = batch * rows.residues[0]!.positions * columns.residues[0]!.positions;
   const tiles = Math.ceil(positions / POSITIONS) * Math.ceil(outChannels / CHANNELS);
   const workgroups = tiles * groups * rows.residues.length * columns.residues.length;
   const INVOCATIONS = (POSITIONS * CHANNELS) / each;
+  // What is deeper than there are channels would be loaded and not used. A round of the shader's loads more where CHANNELS are more.
+  const DEPTH = Math.min(depth, roundUp(inChannels, (4 * Math.max(POSITIONS, CHANNELS)) / each));
   return {
     kernel,
     reason: `a matrix product a phase, in tiles of ${POSITIONS} positions × ${CHANNELS} channels`,

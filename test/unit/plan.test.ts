@@ -77,6 +77,49 @@ test.each([
   expect(plan.reason).toContain(tile);
 });
 
+test.each([
+  // A round of loading takes a multiple of 4 channels here, and of 8 in tiles of 32 positions or channels.
+  [3, 128, 4],
+  [8, 128, 8],
+  [13, 128, 16],
+  [64, 128, 16],
+  [3, 16, 8],
+])(
+  'a hardware GPU loads no more of %i input channels than it must, in images of %i²: %i at once',
+  (inChannels, size, depth) => {
+    const { parts } = planLayer(
+      specOf([inChannels, 64], 2, { stride: 2 }),
+      [1, inChannels, size, size],
+      undefined,
+      assumed,
+    );
+    expect(parts[0]?.choice.constants['DEPTH']).toBe(depth);
+  },
+);
+
+test.each([
+  ['google swiftshader', true],
+  ['mesa software llvmpipe-llvm-15-0-6-256-bits-', true],
+  ['llvmpipe (LLVM 15.0.6, 256 bits)', true],
+  // Its sampler rounds coordinates.
+  ['Microsoft Basic Render Driver', false],
+  // It does not say what it is.
+  ['', false],
+])("on an emulated GPU, '%s', kernels sample textures: %s", (description, samples) => {
+  const adapterInfo = { vendor: '', architecture: '', device: '', description, isFallbackAdapter: true };
+  const device = { limits: assumed.limits, features: new Set(), adapterInfo } as unknown as GPUDevice;
+  for (const channels of [3, 40]) {
+    const spec = specOf([24, channels], 3, { stride: 2 });
+    const { parts } = planLayer(spec, [1, 24, 24, 24], undefined, capabilitiesOf(device, ''));
+    for (const { choice, quick } of parts) {
+      const sampling = [choice, quick].some(
+        (run) => run?.kernel.startsWith('phase-registers') === true && run.constants['SAMPLED'] !== 0,
+      );
+      expect(sampling, choice.kernel).toBe(samples);
+    }
+  }
+});
+
 test('usefulFlops counts two for each tap that meets a real input; phases partition outputs and taps', () => {
   const property = fc.property(layers(), ({ input, weight, options, ...rest }) => {
     const { layout = 'NCHW', weightLayout = 'IOHW', groups = 1 } = options;
