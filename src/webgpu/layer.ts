@@ -138,7 +138,7 @@ export class GpuLayer {
   async prepare(layerPlan: LayerPlan): Promise<void> {
     if (await this.#compile(layerPlan, false)) return;
     await this.#attempt(layerPlan, () => {
-      this.#prepared.make(layerPlan, false);
+      this.#prepared.make(layerPlan);
     });
   }
 
@@ -316,7 +316,7 @@ export class GpuLayer {
    */
   packedWeight(layerPlan: LayerPlan): GPUBuffer {
     return this.#inCallersScopes(layerPlan, () => {
-      this.#prepared.make(layerPlan, false);
+      this.#prepared.make(layerPlan);
       return this.#parameters.packed.weight;
     });
   }

@@ -209,7 +209,7 @@ async function compile(device: GPUDevice, request: PipelineRequest): Promise<GPU
     if (lost !== undefined) throw lost;
     const { messages } = await descriptor.compute.module.getCompilationInfo();
     const lines = messages.map(({ type, lineNum, linePos, message }) => `${lineNum}:${linePos} ${type}: ${message}`);
-    const said = lines.length > 0 ? lines.join('\n') : String(cause);
+    const said = lines.join('\n') || String(cause);
     throw new ConvTranspose2dError('GPU_ERROR', `kernel ${nameOf(request.shader)} does not compile: ${said}`, {
       cause,
     });

@@ -73,8 +73,8 @@ export class PreparedPlans {
   }
 
   /** Makes what a plan lacks, compiled now if it must be. */
-  make(layerPlan: LayerPlan, quick: boolean): void {
-    this.#dispatchesOf(this.#prepare(layerPlan, quick));
+  make(layerPlan: LayerPlan): void {
+    this.#dispatchesOf(this.#prepare(layerPlan, false));
   }
 
   /** Makes all that a call needs except for pipelines, which may still be compiling. */
