@@ -64,7 +64,7 @@ fn main(
     }
     return;
   }
-  // A row follows on a row's last column.
+  // Rows lie one after the other: positions of an image are as far apart as columns.
   let base = params.input_base + n * params.input_stride.x + (group - n * params.groups) * params.input_group
     + (index - image * plane) * params.input_stride.w;
   let q = 4 * (image - group * quads) + vec4u(0, 1, 2, 3);

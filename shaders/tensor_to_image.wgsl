@@ -32,7 +32,7 @@ fn element(index: u32) -> f32 {
 
 @vertex
 fn cover(@builtin(vertex_index) corner: u32) -> @builtin(position) vec4f {
-  // (−1, −1), (3, −1), (−1, 3): the target is the lower left half of this triangle's square.
+  // (−1, −1), (3, −1), (−1, 3): the target, from −1 to 1 along both axes, lies within this triangle.
   return vec4f(4 * f32(corner & 1) - 1, 4 * f32(corner >> 1) - 1, 0, 1);
 }
 

@@ -280,7 +280,7 @@ export function phaseGemm(problem: Problem, tile: Tile): KernelChoice & { readon
   const tiles = Math.ceil(positions / POSITIONS) * Math.ceil(outChannels / CHANNELS);
   const workgroups = tiles * groups * rows.residues.length * columns.residues.length;
   const INVOCATIONS = (POSITIONS * CHANNELS) / each;
-  // What is deeper than there are channels would be loaded and not used. A round of the shader's loads more where CHANNELS are more.
+  // No deeper than there are channels, since the rest would be loaded for nothing; in whole rounds of the shader's loading.
   const DEPTH = Math.min(depth, roundUp(inChannels, (4 * Math.max(POSITIONS, CHANNELS)) / each));
   return {
     kernel,
