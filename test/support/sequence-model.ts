@@ -22,7 +22,9 @@ export function largerSize(kind: Kind, outputShape: Shape): [number, number] {
 }
 
 export function stateOf({ dtype, options }: Kind, ins: number, outs: number, seed: number): StateDict {
-  const shape = options.weightLayout === 'HWOI' ? [3, 2, outs, ins] : [ins, outs, 3, 2];
+  const { weightLayout = 'IOHW', groups = 1 } = options;
+  const extents = { I: ins, O: outs / groups, H: 3, W: 2 };
+  const shape = Array.from(weightLayout, (axis) => extents[axis as keyof typeof extents]);
   return { weight: integerTensor(shape, 10 + seed, MOST, dtype), bias: integerTensor([outs], 20 + seed, MOST, dtype) };
 }
 
