@@ -32,7 +32,7 @@ const NO_WEBGPU =
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bcpu\b/i;
 /**
- * GPUs emulated on the CPU whose samplers are exact, as the kernels for those rely on. Others get the kernels for real GPUs:
+ * GPUs emulated on the CPU whose samplers are exact, which the kernels for emulated GPUs need. Others get the kernels for real ones:
  * Direct3D's WARP, which is not exact (HansKristian-Work/vkd3d-proton, pull request 1884), and those that do not say what they are.
  */
 const SAMPLES_EXACTLY = /swiftshader|llvmpipe|lavapipe|mesa software/i;
