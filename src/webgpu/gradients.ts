@@ -187,7 +187,9 @@ export class GpuGradients {
   #preparedFor(input: InputExtents, output: Size): PreparedGradients {
     const lost = lossOf(this.device);
     if (lost !== undefined) throw lost;
-    const key = [input.batch, input.height, input.width, ...output].join();
+    // Plans differ once a kernel has been set aside.
+    const setAside = this.capabilities.setAside?.size;
+    const key = [input.batch, input.height, input.width, ...output, setAside].join();
     const ready = this.#prepared.get(key);
     const prepared = ready ?? prepareGradients(this.device, this.#spec, this.capabilities, input, output);
     this.#prepared.delete(key);

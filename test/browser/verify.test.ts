@@ -1,6 +1,15 @@
 // A kernel that computes wrong numbers on purpose: `verify` catches it, reports it, and goes on with another.
 import { expect, test } from 'vitest';
-import { ConvTranspose2d, convTranspose2d, upload, type Mismatch, type HostTensor } from '../../src/index.ts';
+import {
+  ConvTranspose2d,
+  convTranspose2d,
+  ConvTranspose2dGradients,
+  download,
+  upload,
+  type Mismatch,
+  type HostTensor,
+} from '../../src/index.ts';
+import { convTranspose2dBackwardReference } from '../../src/reference.ts';
 import { Count } from '../support/count.ts';
 import { count } from '../support/figures.ts';
 import { testDevice } from '../support/gpu.ts';
@@ -71,6 +80,36 @@ test.for(['sample', 'always'] as const)(
     count(context, 'mismatches caught', mismatches.length);
   },
 );
+
+test('nor do gradients have it that were prepared before', async () => {
+  const device = await wrongDevice(isFirst);
+  const gradients = new ConvTranspose2dGradients(4, 8, 3, { ...options, device });
+  const gradOutput = integerTensor([2, 8, 17, 17], 4);
+  const operands = {
+    gradOutput: upload(device, gradOutput),
+    input: upload(device, input),
+    weight: upload(device, state.weight),
+  };
+  const gradInput = async (): Promise<HostTensor> => {
+    const encoder = device.createCommandEncoder();
+    const made = gradients.encodeBackward(encoder, operands, { gradWeight: null, gradBias: null });
+    device.queue.submit([encoder.finish()]);
+    const result = await download(device, made.gradInput);
+    made.gradInput.buffer.destroy();
+    return result;
+  };
+  const expected = convTranspose2dBackwardReference(gradOutput, input, state.weight, options).gradInput.data;
+  await gradients.prepare(input.shape);
+  expect((await gradInput()).data).not.toEqual(Float32Array.from(expected));
+
+  const layer = new ConvTranspose2d(4, 8, 3, { ...options, device, verify: 'always', onMismatch: () => undefined });
+  layer.loadStateDict(state);
+  expect(wrong(await layer.forward(input))).toBeUndefined();
+  expect((await gradInput()).data).toEqual(Float32Array.from(expected));
+  layer.destroy();
+  gradients.destroy();
+  for (const { buffer } of Object.values(operands)) buffer.destroy();
+});
 
 test('a tile that only later calls would run on is caught in the first', async (context) => {
   const device = await wrongDevice((label, positions) => isFirst(label) && positions > 4);
