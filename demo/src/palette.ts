@@ -6,6 +6,8 @@ export class Palette {
   /** `onChange` is called when the page turns dark or light, until `signal` aborts. */
   constructor(root: HTMLElement, onChange: () => void, signal: AbortSignal) {
     this.#probe.hidden = true;
+    // Where the system chooses the colours, all would be its one for text.
+    this.#probe.style.setProperty('forced-color-adjust', 'none');
     root.append(this.#probe);
     matchMedia('(prefers-color-scheme: dark)').addEventListener(
       'change',

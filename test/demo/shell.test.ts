@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build, preview, type PreviewServer } from 'vite';
-import type { HTTPRequest } from 'puppeteer';
+import type { HTTPRequest, Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { configFile, type VisitOptions } from './site.ts';
 import { open, settled } from './upsample-page.ts';
@@ -176,6 +176,36 @@ describe('the built site', () => {
       expect(total, JSON.stringify(sizes)).toBeLessThanOrEqual(150_000);
     },
   );
+});
+
+test('where the system chooses the colours, what is told by colour still is', async () => {
+  const prepare = async (fresh: Page): Promise<void> => {
+    const session = await fresh.createCDPSession();
+    const features = [{ name: 'forced-colors', value: 'active' }];
+    await session.send('Emulation.setEmulatedMedia', { features });
+  };
+  const background = (selector: string): Promise<string> =>
+    page.$eval(selector, (element) => getComputedStyle(element).backgroundColor);
+
+  await visit('?view=explore', { prepare });
+  await page.waitForSelector('.grid-kernel canvas');
+  await drawn();
+  const colours = await page.$eval('.grid-kernel canvas', (canvas) => {
+    const { width, height } = canvas;
+    // Within the first of 3 × 3 cells, away from its corners.
+    const inside = [width / 12, height / 12, width / 6, height / 6].map(Math.round) as [number, number, number, number];
+    const { data } = canvas.getContext('2d')!.getImageData(...inside);
+    return new Set(new Uint32Array(data.buffer)).size;
+  });
+  expect(colours, 'a number and its ground').toBeGreaterThan(1);
+  expect(await background('.ways label:has(:checked)')).not.toBe(await background('.ways label:not(:has(:checked))'));
+  const underline = (selector: string): Promise<string> =>
+    page.$eval(selector, (element) => getComputedStyle(element).borderBottomColor);
+  expect(await underline('nav [aria-current]')).not.toBe(await underline('nav a:not([aria-current])'));
+
+  await page.locator('nav ::-p-text(Benchmark)').click();
+  await page.waitForSelector('.benchmark .track');
+  expect(await background('.bar')).not.toBe(await background('.track'));
 });
 
 test('everything is reached and used with the keyboard alone', async () => {
