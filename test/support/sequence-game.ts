@@ -126,10 +126,16 @@ export class Game {
         this.#function(input, call, act.abortAfter);
         break;
       case 'prepare':
-        this.#call(player, act.abortAfter, async (signal) => {
-          const plan = await layer.prepare(input.shape, { ...call, signal });
-          return () => (Object.isFrozen(plan) ? undefined : 'a plan that is not frozen');
-        });
+        this.#call(
+          player,
+          act.abortAfter,
+          async (signal) => {
+            const plan = await layer.prepare(input.shape, { ...call, signal });
+            return () => (Object.isFrozen(plan) ? undefined : 'a plan that is not frozen');
+          },
+          // All may be there already, while a loss is not known yet.
+          { withoutDevice: true },
+        );
         break;
       case 'encode':
         this.#encode(player, input, call, act);
