@@ -1,4 +1,7 @@
-/** A plan as assembly/plan.ts declares it: words at the start of a thread's working memory. */
+/**
+ * A plan as assembly/plan.ts declares it: words at the start of a thread's working memory. Their order is that of the fields there:
+ * test/unit/wasm-words.test.ts holds one against the other.
+ */
 import { ACTIVATIONS } from '../types.ts';
 import { most, placeIn, type Reach } from './wasm-axes.ts';
 import { rowBlocks, type Family, type PlannedPhase } from './wasm-families.ts';
