@@ -108,9 +108,7 @@ export class CpuCalls {
       const { problem } = layerPlan.parts[0]!;
       const threads = workers + (caller ? 1 : 0);
       const cuts = { minimumJobs: threads > 1 ? JOBS * threads : 1 };
-      // Not the tiling, which is large: it would be cloned for each call of a worker with its own memory.
-      const { jobs, words, workBytes } = planWasm({ ...problem, activation, negativeSlope }, cuts);
-      planned = { jobs, words, workBytes };
+      planned = planWasm({ ...problem, activation, negativeSlope }, cuts);
       this.#plans.set(layerPlan, planned);
     }
     return planned;

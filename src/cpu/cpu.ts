@@ -92,20 +92,14 @@ export class Cpu {
   async #engine(place: Place, variant: WasmVariant): Promise<Engine> {
     const opened = this.#engines.get(place) ?? this.#open(place, variant);
     this.#engines.set(place, opened);
+    let engine: Engine | undefined;
     try {
-      const engine = await opened;
-      if (!engine.dead) return engine;
-    } catch (error) {
-      this.#forget(place, opened);
-      throw error;
+      engine = await opened;
+    } finally {
+      // What failed or died is forgotten, so that the next call opens another.
+      if (engine?.dead !== false && this.#engines.get(place) === opened) this.#engines.delete(place);
     }
-    this.#forget(place, opened);
-    return this.#engine(place, variant);
-  }
-
-  /** So that the next call opens another. */
-  #forget(place: Place, opened: Promise<Engine>): void {
-    if (this.#engines.get(place) === opened) this.#engines.delete(place);
+    return engine.dead ? this.#engine(place, variant) : engine;
   }
 
   async #open(place: Place, variant: WasmVariant): Promise<Engine> {

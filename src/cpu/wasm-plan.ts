@@ -20,7 +20,7 @@ import {
 } from './wasm-axes.ts';
 import { familiesOf, phasesOf, type Family, type PlannedPhase } from './wasm-families.ts';
 import { panelResults, roundUp, rowResults, stripOf, type Results, type Strip } from './wasm-layout.ts';
-import { wordsOf } from './wasm-words.ts';
+import { planOf } from './wasm-words.ts';
 
 /** A whole layer's problem: its tensors begin at their first element, whatever part of them a GPU would bind. */
 export interface WasmProblem extends Pick<
@@ -67,7 +67,7 @@ export interface WasmTiling {
   readonly results: Results;
 }
 
-/** What an engine has to know of it; sent to a worker with each call. */
+/** What an engine has to know of it. Small, since it is sent to workers with each call. */
 export interface WasmPlan {
   readonly jobs: number;
   /** What a thread's working memory begins with: the tiling as assembly/plan.ts declares it. */
@@ -109,12 +109,9 @@ export function packedSize(
   };
 }
 
-export function planWasm(problem: WasmProblem, cuts: WasmCuts = {}): WasmTiling & WasmPlan {
-  const tiling = tilingOf(problem, cuts);
-  return { ...tiling, ...wordsOf(tiling) };
-}
+export const planWasm = (problem: WasmProblem, cuts?: WasmCuts): WasmPlan => planOf(tilingOf(problem, cuts));
 
-function tilingOf(problem: WasmProblem, cuts: WasmCuts): WasmTiling {
+export function tilingOf(problem: WasmProblem, cuts: WasmCuts = {}): WasmTiling {
   const { minimumJobs = 1, tileBytes = 256 * 1024, rowBytes = 512 * 1024 } = cuts;
   const { batch, groups, inChannels, outChannels, rows, columns } = problem;
   const kernelTaps = rows.kernel * columns.kernel;

@@ -6,7 +6,7 @@ import { ACTIVATIONS } from '../types.ts';
 import { most, placeIn, type Reach } from './wasm-axes.ts';
 import { rowBlocks, type Family, type PlannedPhase } from './wasm-families.ts';
 import { roundUp } from './wasm-layout.ts';
-import type { Tiled, WasmKernelName, WasmTiling } from './wasm-plan.ts';
+import type { Tiled, WasmKernelName, WasmPlan, WasmTiling } from './wasm-plan.ts';
 
 /** The numbers of assembly/plan.ts. */
 const KERNELS: Record<WasmKernelName, number> = { rows: 0, point: 1, positions: 2 };
@@ -15,8 +15,8 @@ const HEAD = 64;
 /** Bytes behind the results that kernels may read or write: a last step of 32 positions, and a margin. */
 const SLACK = 192;
 
-export function wordsOf(tiling: WasmTiling): { words: Int32Array<ArrayBuffer>; workBytes: number } {
-  const { problem, swapped, outer, inner, phases, families, panel, strip, results } = tiling;
+export function planOf(tiling: WasmTiling): WasmPlan {
+  const { problem, jobs, swapped, outer, inner, phases, families, panel, strip, results } = tiling;
   const { groups, inChannels, input, output, rows, columns } = problem;
   const tables: number[] = [];
   const here = (): number => (HEAD + tables.length) * 4;
@@ -128,5 +128,5 @@ export function wordsOf(tiling: WasmTiling): { words: Int32Array<ArrayBuffer>; w
   const words = new Int32Array(HEAD + tables.length);
   words.set(head);
   words.set(tables, HEAD);
-  return { words, workBytes: resultsFrom + results.bytes + SLACK };
+  return { jobs, words, workBytes: resultsFrom + results.bytes + SLACK };
 }

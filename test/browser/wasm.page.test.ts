@@ -6,7 +6,7 @@ import { areFinite } from '../../src/cpu/state.ts';
 import { wasmVariant, type WasmVariant } from '../../src/cpu/variant.ts';
 import { packForWasm } from '../../src/cpu/wasm-pack.ts';
 import { rowBlocks } from '../../src/cpu/wasm-families.ts';
-import { planWasm, type WasmCuts } from '../../src/cpu/wasm-plan.ts';
+import { planWasm, tilingOf, type WasmCuts, type WasmPlan, type WasmTiling } from '../../src/cpu/wasm-plan.ts';
 import { ConvTranspose2dError } from '../../src/errors.ts';
 import { resolveOptions, type Spec } from '../../src/options.ts';
 import { planLayer } from '../../src/plan.ts';
@@ -40,7 +40,8 @@ function packed(spec: Spec, weight: HostTensor, bias: HostTensor): Float32Array 
 
 interface Ran {
   readonly output: HostTensor;
-  readonly plan: ReturnType<typeof planWasm>;
+  readonly plan: WasmPlan;
+  readonly tiling: WasmTiling;
 }
 
 function runOnWasm(layer: Layer, { variant, shared, cuts }: Way, [input, weight, bias]: readonly HostTensor[]): Ran {
@@ -48,6 +49,7 @@ function runOnWasm(layer: Layer, { variant, shared, cuts }: Way, [input, weight,
   const { parts, plan: planned, outputElements } = planLayer(spec, input!.shape, undefined, capabilitiesOf('cpu', ''));
   const problem = { ...parts[0]!.problem, activation: spec.activation, negativeSlope: spec.negativeSlope };
   const plan = planWasm(problem, cuts);
+  const tiling = tilingOf(problem, cuts);
 
   const host = new WasmHost(variant, shared);
   const hole = host.load(new Float32Array(997));
@@ -67,7 +69,7 @@ function runOnWasm(layer: Layer, { variant, shared, cuts }: Way, [input, weight,
   const output = new Float32Array(outputElements);
   host.read(call, output);
   host.end(call);
-  return { output: { shape: planned.outputShape, data: output }, plan };
+  return { output: { shape: planned.outputShape, data: output }, plan, tiling };
 }
 
 function dataOf(layer: Layer, make: typeof integerTensor | typeof floatTensor, seed: number): HostTensor[] {
@@ -82,7 +84,7 @@ function dataOf(layer: Layer, make: typeof integerTensor | typeof floatTensor, s
 
 function judged(layer: Layer, lane: 'exact' | 'float', ran: Ran, [input, weight, bias]: readonly HostTensor[]): void {
   const problem = { input: input!, weight: weight!, bias, options: layer.options };
-  expect(mismatch(ran.output, problem, { lane }), JSON.stringify({ layer, kernel: ran.plan.kernel })).toBeUndefined();
+  expect(mismatch(ran.output, problem, { lane }), JSON.stringify({ layer, kernel: ran.tiling.kernel })).toBeUndefined();
 }
 
 const both = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<[T, T]> => fc.tuple(one, one);
@@ -131,11 +133,11 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
       const data = dataOf(layer, integerTensor, seed);
       const ran = runOnWasm(layer, { variant, shared, cuts: cut }, data);
       judged(layer, 'exact', ran, data);
-      kernels.set(ran.plan.kernel, (kernels.get(ran.plan.kernel) ?? 0) + 1);
-      if (ran.plan.inner.tiles > 1 && ran.plan.outer.tiles > 1) tiled++;
-      if (ran.plan.strip.bands > 1) banded++;
-      if (ran.plan.strip.columnBands.length > 1) bandedColumns++;
-      if (ran.plan.selects) selected++;
+      kernels.set(ran.tiling.kernel, (kernels.get(ran.tiling.kernel) ?? 0) + 1);
+      if (ran.tiling.inner.tiles > 1 && ran.tiling.outer.tiles > 1) tiled++;
+      if (ran.tiling.strip.bands > 1) banded++;
+      if (ran.tiling.strip.columnBands.length > 1) bandedColumns++;
+      if (ran.tiling.selects) selected++;
     });
     fc.assert(property, { numRuns: 600 });
     for (const kernel of ['rows', 'positions', 'point']) expect(kernels.get(kernel), kernel).toBeGreaterThan(5);
@@ -149,7 +151,7 @@ describe.each(['simd', 'relaxed-simd'] as const)('%s', (variant) => {
       const data = dataOf(layer, integerTensor, columns);
       for (const cuts of [{}, { minimumJobs: 12 }, { rowBytes: 6000 }]) {
         const ran = runOnWasm(layer, { variant, shared: true, cuts }, data);
-        expect(ran.plan.results.runs).toBeGreaterThan(1);
+        expect(ran.tiling.results.runs).toBeGreaterThan(1);
         judged(layer, 'exact', ran, data);
       }
     }
@@ -228,7 +230,7 @@ test('strips grow with what a tile reads, not with how far apart that is', () =>
 test('a plan takes no longer for more rows', () => {
   const { spec } = resolveOptions(1, 1, 3, {});
   const { parts } = planLayer(spec, [1, 1, 2 ** 30, 4], undefined, capabilitiesOf('cpu', ''));
-  const { outer, strip, results } = planWasm({ ...parts[0]!.problem, activation: 'none', negativeSlope: 0 });
+  const { outer, strip, results } = tilingOf({ ...parts[0]!.problem, activation: 'none', negativeSlope: 0 });
   expect(outer.tile * outer.tiles).toBeGreaterThanOrEqual(2 ** 30);
   expect(strip.bytes + results.bytes).toBeLessThanOrEqual(256 * 1024);
   expect(outer.tile).toBeGreaterThan(1000);
@@ -290,12 +292,18 @@ test('a call beyond 2 GiB of addresses is right', () => {
   host.heap.allocate(2 ** 31);
   const { spec } = resolveOptions(4, 13, 3, layer.options);
   const { parts, plan: planned, outputElements } = planLayer(spec, layer.input, undefined, capabilitiesOf('cpu', ''));
-  const plan = planWasm({ ...parts[0]!.problem, activation: 'none', negativeSlope: 0 });
+  const problem = { ...parts[0]!.problem, activation: 'none' as const, negativeSlope: 0 };
+  const plan = planWasm(problem);
   const weights = host.load(packed(spec, data[1]!, data[2]!));
   const call = host.begin(plan, weights, data[0]!.data as Float32Array, outputElements);
   expect(call.addresses[0]!.input).toBeGreaterThan(2 ** 31);
   host.run(call);
   const output = new Float32Array(lengthOf(planned.outputShape));
   host.read(call, output);
-  judged(layer, 'exact', { output: { shape: planned.outputShape, data: output }, plan }, data);
+  judged(
+    layer,
+    'exact',
+    { output: { shape: planned.outputShape, data: output }, plan, tiling: tilingOf(problem) },
+    data,
+  );
 });

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import planSource from '../../assembly/plan.ts?raw';
 import activationSource from '../../assembly/activation.ts?raw';
 import { rowBlocks } from '../../src/cpu/wasm-families.ts';
-import { planWasm, type Tiled, type WasmPlan, type WasmTiling } from '../../src/cpu/wasm-plan.ts';
+import { tilingOf, type Tiled, type WasmPlan, type WasmTiling } from '../../src/cpu/wasm-plan.ts';
+import { planOf } from '../../src/cpu/wasm-words.ts';
 import type { Reach } from '../../src/cpu/wasm-axes.ts';
 import { resolveOptions } from '../../src/options.ts';
 import { planLayer } from '../../src/plan.ts';
@@ -76,7 +77,8 @@ function planned({ input, outChannels, kernel, options }: Layer): WasmTiling & W
   const { spec } = resolveOptions(channels, outChannels, kernel, options);
   const { parts } = planLayer(spec, input, undefined, capabilitiesOf('cpu', ''));
   const { activation, negativeSlope } = spec;
-  return planWasm({ ...parts[0]!.problem, activation, negativeSlope }, { tileBytes: 6000, rowBytes: 1 });
+  const tiling = tilingOf({ ...parts[0]!.problem, activation, negativeSlope }, { tileBytes: 6000, rowBytes: 1 });
+  return { ...tiling, ...planOf(tiling) };
 }
 
 /** What the head holds beside places in memory. */
