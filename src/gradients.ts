@@ -246,6 +246,8 @@ export async function convTranspose2dBackward(
   const stop = call.signal ?? new AbortController().signal;
   stop.throwIfAborted();
   const checkKept = keeping({ gradOutput, input, weight, forwardOutput });
+  // The caller's may get other data.
+  const [inputLike, weightLike] = [{ ...input }, { ...weight }];
   const compute = async (): Promise<Gradients<Float32Array>> => {
     const operands: Operands<Float32Array> = {
       gradOutput: toFloat32Array(gradOutput),
@@ -271,9 +273,9 @@ export async function convTranspose2dBackward(
     return result;
   };
   return {
-    gradInput: like(input, shapes.inputShape, computed.gradInput),
-    gradWeight: like(weight, weightShape(spec), computed.gradWeight),
-    gradBias: like(weight, [spec.outChannels], computed.gradBias),
+    gradInput: like(inputLike, shapes.inputShape, computed.gradInput),
+    gradWeight: like(weightLike, weightShape(spec), computed.gradWeight),
+    gradBias: like(weightLike, [spec.outChannels], computed.gradBias),
   };
 }
 

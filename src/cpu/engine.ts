@@ -35,9 +35,9 @@ export interface CallMemory {
   readonly plan: WasmPlan;
   /** Of the calling thread, then of each worker: they differ in `work`. */
   readonly addresses: readonly [WasmAddresses, ...WasmAddresses[]];
-  /** The new array that the output will be copied to, if it is made while workers compute. */
+  /** The new array that the output will be copied to, if it is made before workers compute: its pages are allocated meanwhile. */
   fresh: WasmData | undefined;
-  /** Workers may still use it until this has settled. */
+  /** Workers may still use it until this resolves, as it always does. */
   idle: Promise<unknown> | undefined;
 }
 
@@ -102,7 +102,7 @@ export class LocalEngine implements Engine {
         this.#heap.free(call.addresses[0].input);
       };
       if (call.idle === undefined) free();
-      else void call.idle.then(free, free);
+      else void call.idle.then(free);
     }
   }
 

@@ -3,7 +3,7 @@
  * @throws the signal's reason, at once when it is aborted
  */
 export async function orAborted<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
-  let hear = (): void => undefined;
+  let hear!: () => void;
   const aborted = new Promise<void>((resolve) => {
     hear = resolve;
   });

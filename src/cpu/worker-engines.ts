@@ -56,24 +56,23 @@ export class ThreadsEngine extends LocalEngine {
       return;
     }
     stop.throwIfAborted();
+    // Before any job is sent: there may be no memory for it.
+    if (task.output === undefined) call.fresh = newData(task.input, task.outputElements);
     const [own, ...theirs] = call.addresses;
     const board = newBoard(plan.jobs, threads.length + (caller ? 1 : 0));
-    const replies = Promise.all(
-      threads.map((thread, index) => {
-        const addresses = theirs[index] ?? own;
-        return thread.request({ kind: 'jobs', plan: { words: plan.words }, addresses, board }).reply;
-      }),
-    );
-    call.idle = replies;
+    const parts = threads.map((thread, index) => {
+      const addresses = theirs[index] ?? own;
+      return thread.request({ kind: 'jobs', plan: { words: plan.words }, addresses, board }).reply;
+    });
+    // Where one has failed, the others may still write.
+    call.idle = Promise.allSettled(parts);
+    const replies = Promise.all(parts);
     const giveUp = (): void => {
       stopAll(board);
     };
     stop.addEventListener('abort', giveUp);
     replies.catch(giveUp);
-    if (task.output === undefined) {
-      call.fresh = newData(task.input, task.outputElements);
-      await inSlices(touchPages(call.fresh), stop);
-    }
+    if (call.fresh) await inSlices(touchPages(call.fresh), stop);
     if (caller) help.had(await inSlices(takePartAndFinish(board, this.runner.start(plan, own)), stop));
     // Stopped, and so perhaps not computed: by an abort, or by a worker's failure.
     if (!caller || isStopped(board)) await orAborted(replies, stop);

@@ -28,7 +28,7 @@ scope.onmessage = ({ data }) => {
 };
 // Of a message that does not arrive, such as memory where the worker may not share any, the page would not hear again.
 scope.onmessageerror = () => {
-  throw new Error('a message could not be read');
+  throw new Error('unreadable message');
 };
 
 async function reply(request: Request & { readonly id: number }): Promise<void> {

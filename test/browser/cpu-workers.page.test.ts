@@ -149,6 +149,66 @@ test('where some workers cannot start, the others compute', async () => {
   cpu.dispose();
 });
 
+test('where there is no memory for the output, no worker begins', async () => {
+  let asked = 0;
+  intercept((message, send) => {
+    if (message.kind === 'jobs') asked++;
+    send(message);
+  });
+  const cpu = new EagerCpu(ways['relaxed SIMD on three threads']!);
+  const layer = bigLayer(1);
+  const made = make(cpu, layer);
+  await made.layer.prepare(made.plan);
+  const Whole = ArrayBuffer;
+  globalThis.ArrayBuffer = class extends Whole {
+    constructor(bytes: number) {
+      if (bytes === 4 * made.plan.outputElements) throw new RangeError('no memory');
+      super(bytes);
+    }
+  } as ArrayBufferConstructor;
+  try {
+    await expect(forward(made, layer.input)).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' });
+  } finally {
+    globalThis.ArrayBuffer = Whole;
+  }
+  expect(asked).toBe(0);
+  expect(mismatch(await forward(made, layer.input), layer, { lane: 'exact' })).toBeUndefined();
+  made.layer.destroy();
+  cpu.dispose();
+});
+
+test('memory that a late worker may write to is no other call’s, also where another worker has failed', async () => {
+  const places: number[] = [];
+  const late: (() => void)[] = [];
+  intercept((message, send) => {
+    if (message.kind !== 'jobs') {
+      send(message);
+      return;
+    }
+    const { input } = message.addresses;
+    places.push(input);
+    if (places.length === 1) {
+      send({ ...message, addresses: { ...message.addresses, work: 2 ** 33 } });
+    } else if (input === places[0] && late.length === 0) {
+      late.push(() => {
+        send(message);
+      });
+    } else send(message);
+  });
+  const cpu = new EagerCpu(ways['relaxed SIMD on three threads']!);
+  const layer = bigLayer(1);
+  const made = make(cpu, layer);
+  await made.layer.prepare(made.plan);
+  await expect(forward(made, layer.input)).rejects.toThrow('typed array');
+  const failed = places.length;
+  expect(mismatch(await forward(made, layer.input), layer, { lane: 'exact' })).toBeUndefined();
+  expect(late.length).toBe(1);
+  expect(places[failed]).not.toBe(places[0]);
+  for (const send of late) send();
+  made.layer.destroy();
+  cpu.dispose();
+});
+
 describe.each(inBackground)('%s', (_, settings) => {
   test('an abort in the middle is heard at once, and the layer goes on', async () => {
     const cpu = new EagerCpu(settings);

@@ -139,8 +139,9 @@ test('sizes and shapes that the caller changes while the device is asked for are
   layer.destroy();
 });
 
-test('nor is other data of the tensors of a backward call', async () => {
-  const tensors = [integerTensor([1, 3, 12, 12], 4), small, state.weight].map((tensor) => ({ ...tensor }));
+test.each(['float32', 'float16'] as const)('nor is other data of the tensors of a backward call: %s', async (dtype) => {
+  const shapes = [[1, 3, 12, 12], small.shape, state.weight.shape];
+  const tensors = shapes.map((shape, seed) => ({ ...integerTensor(shape, seed, 2, dtype) }));
   const [gradOutput, input, weight] = tensors as [HostTensor, HostTensor, HostTensor];
   const problem = { gradOutput: { ...gradOutput }, input: { ...input }, weight: { ...weight }, options: { stride: 3 } };
   const call = convTranspose2dBackward(gradOutput, input, weight, { stride: 3 });
