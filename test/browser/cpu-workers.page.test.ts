@@ -357,10 +357,7 @@ describe.each(inBackground)('%s', (_, settings) => {
     cpu.dispose();
   });
 
-  test('a worker that cannot start is ended, and calls run on the page', async () => {
-    intercept((message, send) => {
-      send(message.kind === 'start' ? { ...message, module: {} } : message);
-    });
+  async function computesWithoutWorkers(): Promise<void> {
     const cpu = new EagerCpu(settings);
     const layer: Layer = { ...bigLayer(), input: integerTensor([1, 128, 3, 3], 1) };
     const made = make(cpu, layer);
@@ -369,6 +366,13 @@ describe.each(inBackground)('%s', (_, settings) => {
     await expect.poll(() => alive.size).toBe(0);
     made.layer.destroy();
     cpu.dispose();
+  }
+
+  test('a worker that cannot start is ended, and calls run on the page', async () => {
+    intercept((message, send) => {
+      send(message.kind === 'start' ? { ...message, module: {} } : message);
+    });
+    await computesWithoutWorkers();
   });
 
   test('a worker that cannot read its module or memory is ended, and calls run on the page', async () => {
@@ -383,14 +387,7 @@ describe.each(inBackground)('%s', (_, settings) => {
         super(URL.createObjectURL(new Blob([unread, workerSource])), options);
       }
     };
-    const cpu = new EagerCpu(settings);
-    const layer: Layer = { ...bigLayer(), input: integerTensor([1, 128, 3, 3], 1) };
-    const made = make(cpu, layer);
-    expect(mismatch(await forward(made, layer.input), layer, { lane: 'exact' })).toBeUndefined();
-    expect(workers.length).toBe(settings.threads);
-    await expect.poll(() => alive.size).toBe(0);
-    made.layer.destroy();
-    cpu.dispose();
+    await computesWithoutWorkers();
   });
 
   test('where workers may not be made, calls run on the page, in slices', async () => {
