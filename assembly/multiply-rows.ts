@@ -63,9 +63,9 @@ function multiplyRows(
       let x: usize = origin + load<i32>(tap);
       for (let channel = 0; channel < channels; channel++) {
         const w0 = v128.load32_splat(w);
-        const w1 = rows > 1 ? v128.load32_splat(w + 4) : w0;
-        const w2 = rows > 2 ? v128.load32_splat(w + 8) : w0;
-        const w3 = rows > 3 ? v128.load32_splat(w + 12) : w0;
+        const w1 = rows > 1 ? v128.load32_splat(w, 4) : w0;
+        const w2 = rows > 2 ? v128.load32_splat(w, 8) : w0;
+        const w3 = rows > 3 ? v128.load32_splat(w, 12) : w0;
         let input = v128.load(x);
         a0 = multiplyAdd(w0, input, a0);
         if (rows > 1) a1 = multiplyAdd(w1, input, a1);

@@ -120,20 +120,20 @@ function multiplyColumns(
       let input = v128.load32_splat(x);
       a0 = multiplyAdd(input, wa, a0);
       b0 = multiplyAdd(input, wb, b0);
-      input = v128.load32_splat(x + 4);
+      input = v128.load32_splat(x, 4);
       a1 = multiplyAdd(input, wa, a1);
       b1 = multiplyAdd(input, wb, b1);
-      input = v128.load32_splat(x + 8);
+      input = v128.load32_splat(x, 8);
       a2 = multiplyAdd(input, wa, a2);
       b2 = multiplyAdd(input, wb, b2);
-      input = v128.load32_splat(x + 12);
+      input = v128.load32_splat(x, 12);
       a3 = multiplyAdd(input, wa, a3);
       b3 = multiplyAdd(input, wb, b3);
       if (count > 4) {
-        input = v128.load32_splat(x + 16);
+        input = v128.load32_splat(x, 16);
         a4 = multiplyAdd(input, wa, a4);
         b4 = multiplyAdd(input, wb, b4);
-        input = v128.load32_splat(x + 20);
+        input = v128.load32_splat(x, 20);
         a5 = multiplyAdd(input, wa, a5);
         b5 = multiplyAdd(input, wb, b5);
       }
