@@ -10,12 +10,19 @@
 import { multiplyAdd } from './lanes';
 import { at, biasOf, Block, Phase, Plan, Row, weightsOf } from './plan';
 
-/** One block of rows, over the positions that begin at `strip`. `weights` is what `gather` wrote for the block. */
-export function multiplyBlock(plan: Plan, block: Block, strip: usize, weights: usize, results: usize): void {
-  if (block.rows == 1) multiplyRows(1, 8, plan, block, strip, weights, results);
-  else if (block.rows == 2) multiplyRows(2, 4, plan, block, strip, weights, results);
-  else if (block.rows == 3) multiplyRows(3, 3, plan, block, strip, weights, results);
-  else multiplyRows(4, 2, plan, block, strip, weights, results);
+/** One block of rows, over `positions` from `strip` on. `weights` is what `gather` wrote for the block. */
+export function multiplyBlock(
+  plan: Plan,
+  block: Block,
+  positions: i32,
+  strip: usize,
+  weights: usize,
+  results: usize,
+): void {
+  if (block.rows == 1) multiplyRows(1, 8, plan, block, positions, strip, weights, results);
+  else if (block.rows == 2) multiplyRows(2, 4, plan, block, positions, strip, weights, results);
+  else if (block.rows == 3) multiplyRows(3, 3, plan, block, positions, strip, weights, results);
+  else multiplyRows(4, 2, plan, block, positions, strip, weights, results);
 }
 
 /**
@@ -29,6 +36,7 @@ function multiplyRows(
   vectors: i32,
   plan: Plan,
   block: Block,
+  positions: i32,
   strip: usize,
   weights: usize,
   results: usize,
@@ -39,7 +47,7 @@ function multiplyRows(
   const planeStride = plan.planeStride;
   const channels = plan.inChannels;
   const resultStride = plan.channelStride;
-  const end: usize = results + ((<usize>block.positions) << 2);
+  const end: usize = results + ((<usize>positions) << 2);
   for (let first = results, origin = strip; first < end; first += vectors << 4, origin += vectors << 4) {
     let a0 = v128.load32_splat(weights);
     let a1 = rows > 1 ? v128.load32_splat(weights, 4) : a0;

@@ -101,6 +101,8 @@ export class Axis {
   stride: i32;
   tile: i32;
   tiles: i32;
+  /** What tiles are cut from: the last one may exceed it. */
+  extent: i32;
   /** The strip of a tile at t begins at input t + low. */
   low: i32;
   inputStep: usize;

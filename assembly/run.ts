@@ -148,15 +148,21 @@ function computePanel(plan: Plan, panel: i32): void {
 }
 
 function computeRows(plan: Plan): void {
+  const outer = changetype<Axis>(at(plan, plan.outerAt));
+  // Rows of the last tile that are none of the output: runs, or the end of the only one.
+  const excess = max(0, plan.row + outer.tile - outer.extent);
+  const runs = plan.runs > 1 ? plan.runs - excess : 1;
+  const less = plan.runs > 1 ? 0 : excess * <i32>(plan.stripRowStride >> 2);
   let strip = at(plan, plan.stripAt);
   let weights = at(plan, plan.gatheredAt);
   let results = at(plan, plan.resultsAt);
   for (let g = 0; g < plan.count; g++) {
     for (let blockAt = plan.blocksAt; blockAt < plan.blocksEnd; blockAt += offsetof<Block>()) {
       const block = changetype<Block>(at(plan, blockAt));
-      for (let run = 0; run < plan.runs; run++) {
+      for (let run = 0; run < runs; run++) {
         const from = strip + plan.stripRowStride * run;
-        multiplyBlock(plan, block, from, weights + block.weightsAt, results + block.resultsAt + plan.rowStride * run);
+        const to = results + block.resultsAt + plan.rowStride * run;
+        multiplyBlock(plan, block, block.positions - less, from, weights + block.weightsAt, to);
       }
     }
     strip += plan.planeStride * plan.inChannels;
@@ -164,7 +170,6 @@ function computeRows(plan: Plan): void {
     results += plan.groupStride;
   }
   finish(plan);
-  const outer = changetype<Axis>(at(plan, plan.outerAt));
   for (let r = 0; r < outer.stride; r++) {
     const skipped = skippedOf(plan, outer, r, plan.row) * plan.rowStride;
     write(plan, r, at(plan, plan.resultsAt) + skipped, 0, plan.count * plan.panel);

@@ -28,9 +28,10 @@ export function planOf(tiling: WasmTiling): WasmPlan {
   };
 
   const addAxis = ({ reach, tile, tiles }: Tiled<Reach>, inputStep: number, outputStep: number): number => {
-    const { axis, shifts, low } = reach;
+    const { axis, shifts, extent, low } = reach;
     const residuesAt = table(axis.residues.flatMap(({ positions }, r) => [positions, shifts[r]!]));
-    return table([axis.input, axis.output, axis.stride, tile, tiles, low, inputStep * 4, outputStep * 4, residuesAt]);
+    const steps = [inputStep * 4, outputStep * 4];
+    return table([axis.input, axis.output, axis.stride, tile, tiles, extent, low, ...steps, residuesAt]);
   };
   const outerAt = swapped ? addAxis(outer, input.column, output.column) : addAxis(outer, input.row, output.row);
   const innerAt = swapped ? addAxis(inner, input.row, output.row) : addAxis(inner, input.column, output.column);

@@ -111,9 +111,10 @@ function expectedHead({ problem: p, ...tiling }: WasmTiling): Fields {
 }
 
 function expectAxis(words: Int32Array, at: number, { reach, tile, tiles }: Tiled<Reach>, steps: Fields): void {
-  const { axis, low, shifts } = reach;
+  const { axis, low, extent, shifts } = reach;
   const { residuesAt, ...fields } = read(words, 'Axis', at);
-  expect(fields).toEqual({ input: axis.input, output: axis.output, stride: axis.stride, tile, tiles, low, ...steps });
+  const { input, output, stride } = axis;
+  expect(fields).toEqual({ input, output, stride, tile, tiles, extent, low, ...steps });
   const pairs = axis.residues.flatMap(({ positions }, r) => [positions, shifts[r]!]);
   expect([...words.subarray(residuesAt! / 4, residuesAt! / 4 + pairs.length)]).toEqual(pairs);
 }
