@@ -11,6 +11,7 @@ export const contenders: Readonly<Record<string, () => Promise<Contender>>> = {
   'ours-cpu-output': async () => (await import('./ours-cpu.ts')).oursCpuOutput,
   'ours-cpu-simd': async () => (await import('./ours-cpu.ts')).oursCpuSimd,
   'ours-cpu-threads': async () => (await import('./ours-cpu.ts')).oursCpuThreads,
+  'ours-cpu-threads-output': async () => (await import('./ours-cpu.ts')).oursCpuThreadsOutput,
   'ours-cpu-apart': async () => (await import('./ours-cpu.ts')).oursCpuApart,
   'ort-wasm': async () => (await import('./ort-wasm.ts')).ortWasm,
 };

@@ -51,9 +51,11 @@ function openFrame(page: string): Promise<Create> {
 
 const adapter = (): Promise<string> => Promise.resolve('cpu');
 
+const settingOf = (ownOutput: boolean): string => (ownOutput ? 'output handed in' : 'new output');
+
 const oneThread = (name: string, page: string, ownOutput: boolean): Contender => ({
   name,
-  settings: [ownOutput ? 'output handed in' : 'new output'],
+  settings: [settingOf(ownOutput)],
   adapter: () => openFrame(page).then(adapter),
   create: async (problem) => (await openFrame(page))(problem, ownOutput),
 });
@@ -64,12 +66,15 @@ export const oursCpuOutput: Contender = oneThread('ours-cpu-output', 'one-thread
 export const oursCpuSimd: Contender = oneThread('ours-cpu-simd', 'one-thread.html?simd', false);
 
 /** As many threads as the library takes by itself. */
-export const oursCpuThreads: Contender = {
-  name: 'ours-cpu-threads',
-  settings: ['new output'],
+const threads = (name: string, ownOutput: boolean): Contender => ({
+  name,
+  settings: [settingOf(ownOutput)],
   adapter,
-  create: (problem) => createOnCpu(problem, false),
-};
+  create: (problem) => createOnCpu(problem, ownOutput),
+});
+
+export const oursCpuThreads: Contender = threads('ours-cpu-threads', false);
+export const oursCpuThreadsOutput: Contender = threads('ours-cpu-threads-output', true);
 
 /** A worker that does one task after the other; see apart-worker.ts. */
 function openWorker(): { readonly ask: (task: Task) => Promise<Float32Array>; readonly end: () => void } {
