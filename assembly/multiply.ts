@@ -34,7 +34,6 @@ export function multiplyPositions(
   results: usize,
 ): void {
   const panelBytes: usize = <usize>plan.inChannels * PANEL;
-  const planeStride = plan.planeStride;
   const channelStride = plan.channelStride;
   const taps = at(plan, phase.tapsAt);
   const tapsEnd: usize = taps + ((<usize>phase.taps) << 3);

@@ -90,8 +90,8 @@ export class Plan {
   blocksEnd: usize;
   rowsAt: usize;
   rowsEnd: usize;
-  /** How often a block is multiplied in a tile: once, or for each row of positions. */
-  runs: i32;
+  /** Rows of a tile whose positions a block computes as one run. */
+  runRows: i32;
 }
 
 @unmanaged
@@ -136,6 +136,7 @@ export class Block {
   /** From the group's gathered weights. */
   weightsAt: usize;
   phaseAt: usize;
+  /** Of a run's last row; the others go on through the halo. */
   positions: i32;
   /** From the group's results. */
   resultsAt: usize;

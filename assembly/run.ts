@@ -149,20 +149,19 @@ function computePanel(plan: Plan, panel: i32): void {
 
 function computeRows(plan: Plan): void {
   const outer = changetype<Axis>(at(plan, plan.outerAt));
-  // Rows of the last tile that are none of the output: runs, or the end of the only one.
-  const excess = max(0, plan.row + outer.tile - outer.extent);
-  const runs = plan.runs > 1 ? plan.runs - excess : 1;
-  const less = plan.runs > 1 ? 0 : excess * <i32>(plan.stripRowStride >> 2);
+  const rows = min(outer.tile, outer.extent - plan.row);
   let strip = at(plan, plan.stripAt);
   let weights = at(plan, plan.gatheredAt);
   let results = at(plan, plan.resultsAt);
   for (let g = 0; g < plan.count; g++) {
     for (let blockAt = plan.blocksAt; blockAt < plan.blocksEnd; blockAt += offsetof<Block>()) {
       const block = changetype<Block>(at(plan, blockAt));
-      for (let run = 0; run < runs; run++) {
-        const from = strip + plan.stripRowStride * run;
-        const to = results + block.resultsAt + plan.rowStride * run;
-        multiplyBlock(plan, block, block.positions - less, from, weights + block.weightsAt, to);
+      for (let row = 0; row < rows; row += plan.runRows) {
+        const before = min(plan.runRows, rows - row) - 1;
+        const positions = before * <i32>(plan.stripRowStride >> 2) + block.positions;
+        const from = strip + plan.stripRowStride * row;
+        const to = results + block.resultsAt + plan.rowStride * row;
+        multiplyBlock(plan, block, positions, from, weights + block.weightsAt, to);
       }
     }
     strip += plan.planeStride * plan.inChannels;

@@ -118,12 +118,13 @@ export class LocalEngine implements Engine {
     const workBytes = aligned(plan.workBytes);
     const start = this.#heap.allocate(inputBytes + outputBytes + (1 + crew.workers) * workBytes);
     const output = start + inputBytes;
-    const first = { input: start, weights, output, work: output + outputBytes };
-    const others = Array.from({ length: crew.workers }, (_, worker) => ({
-      ...first,
-      work: first.work + (worker + 1) * workBytes,
+    const addresses = Array.from({ length: 1 + crew.workers }, (_, thread) => ({
+      input: start,
+      weights,
+      output,
+      work: output + outputBytes + thread * workBytes,
     }));
-    return { plan, addresses: [first, ...others], fresh: undefined, idle: undefined };
+    return { plan, addresses: addresses as [WasmAddresses, ...WasmAddresses[]], fresh: undefined, idle: undefined };
   }
 
   *#copyIn(address: number, data: WasmData): Generator<void, void> {
@@ -143,7 +144,7 @@ export class LocalEngine implements Engine {
   }
 
   *#run({ plan, addresses: [own] }: CallMemory): Generator<void, void> {
-    const jobs = this.runner.start(plan, own);
+    const jobs = this.runner.start(plan.words, own);
     for (let job = 0; job < plan.jobs; job++) {
       jobs(job, job + 1);
       yield;

@@ -15,7 +15,7 @@ export interface Start {
 /** Asks the worker to take jobs from a call's board, as many as it gets. */
 export interface Jobs {
   readonly kind: 'jobs';
-  readonly plan: Pick<WasmPlan, 'words'>;
+  readonly words: WasmPlan['words'];
   readonly addresses: WasmAddresses;
   readonly board: Board;
 }

@@ -52,8 +52,8 @@ export interface Results {
   readonly phaseStride: number;
   readonly groupStride: number;
   readonly bytes: number;
-  /** Runs of positions: one that goes on through the halo between rows, or one for each row where the halo is wide. */
-  readonly runs: number;
+  /** Rows whose positions are one run, which goes on through the halo between them: all, or one where the halo is wide. */
+  readonly runRows: number;
 }
 
 /** [inner residue][row][8 channels][column] */
@@ -61,7 +61,7 @@ export function panelResults(rows: number, columns: number, innerStride: number)
   const channelStride = roundUp(columns, 4) * 4;
   const rowStride = channelStride * 8;
   const bytes = innerStride * rows * rowStride;
-  return { channelStride, rowStride, phaseStride: rows * rowStride, groupStride: bytes, bytes, runs: 1 };
+  return { channelStride, rowStride, phaseStride: rows * rowStride, groupStride: bytes, bytes, runRows: rows };
 }
 
 /** [group][family][phase][channel][position], positions as they follow each other in the strip, or row by row. */
@@ -75,11 +75,18 @@ export function rowResults(
   perPosition: number,
 ): Results {
   const widest = roundUp(columns + most(families.map(({ spread }) => spread)), RUN);
-  const runs = (stripColumns - widest) * perPosition > RUN_COST ? rows : 1;
-  const rowColumns = runs > 1 ? widest : stripColumns;
+  const runRows = (stripColumns - widest) * perPosition > RUN_COST ? 1 : rows;
+  const rowColumns = runRows < rows ? widest : stripColumns;
   // The last step of a kernel may write 31 positions too many; a run's, before the next run is written.
   const channelStride = (roundUp((rows - 1) * rowColumns + widest, 4) + 32) * 4;
   const count = families.reduce((sum, { phases }) => sum + phases.length * panel, 0);
   const groupStride = count * channelStride;
-  return { channelStride, rowStride: rowColumns * 4, phaseStride: 0, groupStride, bytes: groups * groupStride, runs };
+  return {
+    channelStride,
+    rowStride: rowColumns * 4,
+    phaseStride: 0,
+    groupStride,
+    bytes: groups * groupStride,
+    runRows,
+  };
 }

@@ -35,7 +35,7 @@ export class WasmRunner {
    * Starts on a plan, whose jobs the function that is returned then runs, as often as it is called. It keeps what one job leaves
    * to the next in the work memory: neighbouring jobs are best run by the same thread.
    */
-  start({ words }: Pick<WasmPlan, 'words'>, { input, weights, output, work }: WasmAddresses): WasmJobs {
+  start(words: WasmPlan['words'], { input, weights, output, work }: WasmAddresses): WasmJobs {
     const head = new Int32Array(this.memory.buffer, work, words.length);
     head.set(words);
     head.set([input, weights, output]);

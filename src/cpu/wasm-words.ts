@@ -73,10 +73,15 @@ export function planOf(tiling: WasmTiling): WasmPlan {
   const addFamily = (family: Family): void => {
     const { phases: members, origin, spread } = family;
     const [first] = members as [PlannedPhase];
-    const run = (results.runs > 1 ? 0 : (outer.tile - 1) * strip.columns) + inner.tile + spread;
     let row = 0;
     for (const blockRows of rowBlocks(members.length * panel)) {
-      blocks.push(blockRows, weightsAt, phaseAt(first.index), run, resultsAt + row * results.channelStride);
+      blocks.push(
+        blockRows,
+        weightsAt,
+        phaseAt(first.index),
+        inner.tile + spread,
+        resultsAt + row * results.channelStride,
+      );
       for (let r = 0; r < blockRows; r++, row++) {
         const { index } = members[Math.floor(row / panel)]!;
         gathered.push(weightsAt + r * 4, blockRows * 4, (row % panel) * 4, phaseAt(index));
@@ -124,7 +129,7 @@ export function planOf(tiling: WasmTiling): WasmPlan {
     ...[resultsFrom, results.bytes, results.channelStride, results.rowStride, results.phaseStride, results.groupStride],
     tiling.groupsTogether > 1 ? results.groupStride : results.channelStride,
     phaseResultsAt,
-    ...[gatheredAt, weightsAt, blocksAt, rowsAt, rowsAt, rowsEnd, results.runs],
+    ...[gatheredAt, weightsAt, blocksAt, rowsAt, rowsAt, rowsEnd, results.runRows],
   ];
   const words = new Int32Array(HEAD + tables.length);
   words.set(head);

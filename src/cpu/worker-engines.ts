@@ -58,12 +58,11 @@ export class ThreadsEngine extends LocalEngine {
     stop.throwIfAborted();
     // Before any job is sent: there may be no memory for it.
     if (task.output === undefined) call.fresh = newData(task.input, task.outputElements);
-    const [own, ...theirs] = call.addresses;
     const board = newBoard(plan.jobs, threads.length + (caller ? 1 : 0));
-    const parts = threads.map((thread, index) => {
-      const addresses = theirs[index] ?? own;
-      return thread.request({ kind: 'jobs', plan: { words: plan.words }, addresses, board }).reply;
-    });
+    const [own, ...theirs] = call.addresses;
+    const parts = threads.map(
+      (thread, index) => thread.request({ kind: 'jobs', words: plan.words, addresses: theirs[index]!, board }).reply,
+    );
     // Where one has failed, the others may still write.
     call.idle = Promise.allSettled(parts);
     const replies = Promise.all(parts);
@@ -73,7 +72,7 @@ export class ThreadsEngine extends LocalEngine {
     stop.addEventListener('abort', giveUp);
     replies.catch(giveUp);
     if (call.fresh) await inSlices(touchPages(call.fresh), stop);
-    if (caller) help.had(await inSlices(takePartAndFinish(board, this.runner.start(plan, own)), stop));
+    if (caller) help.had(await inSlices(takePartAndFinish(board, this.runner.start(plan.words, own)), stop));
     // Stopped, and so perhaps not computed: by an abort, or by a worker's failure.
     if (!caller || isStopped(board)) await orAborted(replies, stop);
     // Not by awaiting the replies: they need a turn of the event loop, and calls may follow one another without one.

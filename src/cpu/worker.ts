@@ -49,7 +49,7 @@ function handle(request: Request & { readonly id: number }): Promise<number | Wa
     case 'load':
       return engine!.load(request.packed);
     case 'jobs':
-      takePart(request.board, () => runner!.start(request.plan, request.addresses));
+      takePart(request.board, () => runner!.start(request.words, request.addresses));
       return undefined;
     case 'forward': {
       const stop = new AbortController();

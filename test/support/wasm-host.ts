@@ -89,7 +89,7 @@ export class WasmHost {
   run(call: WasmCall, first = 0, end: number = call.plan.jobs): void {
     const [own] = call.addresses;
     if (own === undefined) return;
-    const jobs = this.#jobs.get(call) ?? this.#runner.start(call.plan, own);
+    const jobs = this.#jobs.get(call) ?? this.#runner.start(call.plan.words, own);
     this.#jobs.set(call, jobs);
     jobs(first, end);
   }
