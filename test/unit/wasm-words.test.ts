@@ -179,9 +179,11 @@ test.each(Object.entries(layers))('%s: every field is what its name says', (_, l
   );
   expect(rows.map(({ step }) => step)).toEqual(sizes.flatMap((size) => Array<number>(size).fill(4 * size)));
   const phaseBytes = 4 * classes.get('Phase')!.length;
-  for (const { weightsAt, phaseAt, resultsAt } of blocks) {
+  const before = (results.runRows - 1) * strip.columns;
+  for (const { weightsAt, phaseAt, positions, resultsAt } of blocks) {
     expect(weightsAt).toBeLessThan(groupBytes!);
     expect((phaseAt! - head['phasesAt']!) % phaseBytes).toBe(0);
+    expect(4 * (before + positions!)).toBeLessThanOrEqual(results.channelStride);
     expect(resultsAt! % results.channelStride).toBe(0);
   }
   for (const { at, channelAt, phaseAt } of rows) {
