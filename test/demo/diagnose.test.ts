@@ -15,9 +15,9 @@ async function open(search: string, options: VisitOptions = {}): Promise<void> {
   await settled();
 }
 
-/** Waits until the layer has computed and all is drawn. */
+/** Waits until the layer has computed and all is drawn. While the view is opened anew, the one that was left is still there. */
 async function settled(): Promise<void> {
-  await page.waitForSelector('.stage[aria-busy=false]');
+  await page.waitForSelector('#view[aria-busy=false] .diagnose .stage[aria-busy=false]');
   await drawn();
 }
 

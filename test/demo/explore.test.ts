@@ -14,7 +14,9 @@ async function open(search = '', options: VisitOptions = {}): Promise<void> {
 
 /** Waits until the page, which may have been loaded anew, shows what it was told last. */
 async function settled(): Promise<void> {
-  await page.waitForFunction(() => (document.querySelector('.step-count')?.textContent ?? '') !== '');
+  await page.waitForFunction(
+    () => (document.querySelector('#view[aria-busy=false] .step-count')?.textContent ?? '') !== '',
+  );
   await drawn();
 }
 

@@ -24,7 +24,7 @@ export async function open(search: string, options?: VisitOptions): Promise<void
 
 /** Waits until a picture is shown and nothing runs. Other views have a stage too, and one is left later than its link is clicked. */
 export async function settled(): Promise<void> {
-  await page.waitForSelector('.upsample .stage[aria-busy=false]');
+  await page.waitForSelector('#view[aria-busy=false] .upsample .stage[aria-busy=false]');
 }
 
 /** Waits until a video is enlarged live. */
