@@ -43,7 +43,7 @@ function triangle(kernel: number): Float32Array {
  * The weight, (channels, channels / groups, height, width), of bilinear upsampling, as FCN and Caffe's `BilinearFiller` use
  * it: with kernel 2s − s mod 2, stride s and padding ⌈(s − 1)/2⌉ the layer interpolates. Depthwise (groups = channels) unless
  * told; with fewer groups the kernel lies on each group's diagonal.
- * @throws ConvTranspose2dError INVALID_ARGUMENT
+ * @throws ConvTranspose2dError INVALID_ARGUMENT, OUT_OF_MEMORY
  */
 export function bilinearWeight(
   channels: number,
@@ -56,8 +56,8 @@ export function bilinearWeight(
   const groups = options.groups === undefined ? count : integer('groups', options.groups, 1);
   if (count % groups !== 0) throw invalid('groups', groups, `it must divide channels, ${count}`);
   const perGroup = count / groups;
-  const [vertical, horizontal] = [triangle(kh), triangle(kw)];
   const data = zeros(count * perGroup * kh * kw);
+  const [vertical, horizontal] = [triangle(kh), triangle(kw)];
   for (let i = 0; i < count; i++) {
     const plane = (i * perGroup + (i % perGroup)) * kh * kw;
     vertical.forEach((v, y) => {
@@ -73,7 +73,7 @@ export function bilinearWeight(
  * phase (k mod stride).
  * Source: Aitken et al., "Checkerboard artifact free sub-pixel convolution" (2017), for sub-pixel convolution; here the
  * same for a transposed convolution.
- * @throws ConvTranspose2dError INVALID_ARGUMENT
+ * @throws ConvTranspose2dError INVALID_ARGUMENT, OUT_OF_MEMORY
  */
 export function icnrWeight(
   inChannels: number,

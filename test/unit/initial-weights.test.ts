@@ -108,6 +108,12 @@ describe('bilinearWeight', () => {
     expect(one).toEqual(apart);
   });
 
+  test('a kernel that there is no room for is refused before anything is computed', () => {
+    const began = process.cpuUsage();
+    expect(() => bilinearWeight(1, 2 ** 26)).toThrow(expect.objectContaining({ code: 'OUT_OF_MEMORY' }) as Error);
+    expect(process.cpuUsage(began).user).toBeLessThan(1_000_000);
+  });
+
   test('groups that do not divide the channels are refused, and options that there are not', () => {
     expect(() => bilinearWeight(6, 4, { groups: 4 })).toThrow(/^groups is 4; .*6/);
     expect(() => bilinearWeight(6, 4, { group: 2 } as object)).toThrow(
