@@ -93,7 +93,8 @@ export class ConvTranspose2d {
    * Takes the weight, (inChannels, outChannels / groups, height, width) or as `weightLayout` says, and the bias,
    * (outChannels), both of the layer's dtype, and nothing else. Host tensors are copied; GPU tensors are packed
    * by a pass that is submitted at once, so they may be changed or destroyed afterwards.
-   * @throws ConvTranspose2dError INVALID_ARGUMENT, DESTROYED; NOT_READY for GPU tensors while no device is known
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, OUT_OF_MEMORY, DESTROYED; for GPU tensors NOT_READY while no device is known,
+   * UNSUPPORTED on 'cpu'
    */
   loadStateDict(state: StateDict<HostTensor | GpuTensor>): void {
     this.#checkAlive();
@@ -143,7 +144,7 @@ export class ConvTranspose2d {
   /**
    * Copies of the weight, in the layer's `weightLayout`, and of the bias if there is one. Host tensors come back in the form that
    * they were loaded in, others as `Float16Array` (where the platform has it) or `Float32Array`.
-   * @throws ConvTranspose2dError DESTROYED; DEVICE_LOST where only the lost GPU had them
+   * @throws ConvTranspose2dError OUT_OF_MEMORY, DESTROYED; DEVICE_LOST or GPU_ERROR where only a GPU has them
    */
   async stateDict(): Promise<{ weight: HostTensor; bias?: HostTensor }> {
     this.#checkAlive();
@@ -161,7 +162,10 @@ export class ConvTranspose2d {
     return shapeOfOutput(this.#spec, inputShape, outputSize);
   }
 
-  /** How a call of that shape will run. @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, DESTROYED */
+  /**
+   * How a call of that shape will run.
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, DESTROYED; GPU_ERROR where `verify` has set aside every kernel
+   */
   plan(inputShape: readonly number[], call?: Call): Plan {
     this.#checkAlive();
     return this.#plans.of(inputShape, checkCall(call).outputSize).plan;
@@ -227,7 +231,8 @@ export class ConvTranspose2d {
   /**
    * Records a call into the caller's encoder: no submit, no wait. Without `output` a new buffer is made (STORAGE | COPY_SRC
    * | COPY_DST), which is the caller's. Submit what was recorded before the next `loadStateDict` or `destroy`.
-   * @throws ConvTranspose2dError NOT_READY while no device is known, UNSUPPORTED on 'cpu', INVALID_ARGUMENT
+   * @throws ConvTranspose2dError NOT_READY while no device is known; UNSUPPORTED on 'cpu' and beyond the device's limits;
+   * INVALID_ARGUMENT, OUT_OF_MEMORY, DEVICE_LOST, GPU_ERROR, DESTROYED
    */
   encode(encoder: GPUCommandEncoder, input: GpuTensor, output?: GpuTensor, call?: Call): GpuTensor {
     this.#checkAlive();

@@ -138,7 +138,8 @@ export class ConvTranspose2dGradients {
    * Records a backward call: no submit, no wait, no readback. Gradients that are not given are made (STORAGE | COPY_SRC |
    * COPY_DST), and are the caller's; those that are `null` are not computed. They are overwritten, not accumulated. Submit what was
    * recorded before `destroy`.
-   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED beyond the device's limits, DESTROYED
+   * @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED beyond the device's limits, OUT_OF_MEMORY, DEVICE_LOST, GPU_ERROR,
+   * DESTROYED
    */
   encodeBackward<T extends BackwardTargets = object>(
     encoder: GPUCommandEncoder,

@@ -22,7 +22,7 @@ export class KeptPlans {
     this.#onDropped = onDropped;
   }
 
-  /** The plan of a call. @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED */
+  /** The plan of a call. @throws ConvTranspose2dError INVALID_ARGUMENT, UNSUPPORTED, GPU_ERROR */
   of(inputShape: readonly number[], outputSize: Pair | undefined): LayerPlan {
     this.#dropIfSetAside();
     const recent = this.#recent;

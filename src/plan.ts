@@ -54,7 +54,10 @@ export interface LayerPlan {
   readonly workgroupsFor: (invocations: number) => Dispatch['workgroups'];
 }
 
-/** Plans a call. @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED where the limits cannot be met */
+/**
+ * Plans a call.
+ * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED where the limits cannot be met; GPU_ERROR where every kernel is set aside
+ */
 export function planLayer(spec: Spec, inputShape: unknown, asked: unknown, capabilities: Capabilities): LayerPlan {
   const { limits } = capabilities;
   const input = checkInputShape(spec, inputShape);

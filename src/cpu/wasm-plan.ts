@@ -52,7 +52,7 @@ export interface WasmTiling {
   readonly phases: readonly PlannedPhase[];
   /** For kernel 'rows'. */
   readonly families: readonly Family[];
-  /** Output channels that are computed together: 8, or all of a group's when they are fewer. */
+  /** Output channels that are computed together: all of a group's, or 8 where it has more than 12. */
   readonly panel: number;
   readonly panels: number;
   /** Groups of one job, and how many such sets there are. */

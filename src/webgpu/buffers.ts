@@ -97,7 +97,8 @@ export function checkDevice(device: unknown): void {
 
 /**
  * Copies a tensor into a new buffer of that device, with usage STORAGE | COPY_SRC | COPY_DST. The buffer is the caller's.
- * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED beyond the device's `maxBufferSize`
+ * @throws ConvTranspose2dError INVALID_ARGUMENT; UNSUPPORTED beyond the device's `maxBufferSize`; OUT_OF_MEMORY where the page has
+ * no room for the copy. What the GPU has no room for is reported to your error scopes.
  */
 export function upload(device: GPUDevice, tensor: HostTensor): GpuTensor {
   checkDevice(device);
