@@ -87,6 +87,7 @@ describe('the output on the page is the reference’s', () => {
     const [height, width] = outputSize(layer);
     expect(await text('.formula-height')).toMatch(new RegExp(` = ${height}$`));
     expect(await text('.formula-width')).toMatch(new RegExp(` = ${width}$`));
+    expect(await text('details.numbers caption')).toContain(`Output, ${height} × ${width}: `);
   });
 });
 

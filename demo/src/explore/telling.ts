@@ -1,7 +1,7 @@
 /** The words and tables beside the grids. */
 import { find } from '../page.ts';
 import { codeFor } from './code.ts';
-import { axisOf, outputSize, shown, sizeFormula, type Layer, type Size } from './layer.ts';
+import { axisOf, outputSize, sizeFormula, type Layer, type Size } from './layer.ts';
 import type { Scene } from './scene.ts';
 import type { Term } from './sums.ts';
 
@@ -112,6 +112,6 @@ export function outputTable(layer: Layer, outputs: readonly number[]): HTMLTable
   }
   table.caption = table.createCaption();
   table.caption.className = 'note';
-  table.caption.textContent = `Output, ${shown([height, width])}: rows down, columns across, counted from 0`;
+  table.caption.textContent = `Output, ${sizeText([height, width])}: rows down, columns across, counted from 0`;
   return table;
 }
