@@ -108,6 +108,7 @@ describe('an attribute in many spellings', () => {
     const byAxis = { num_output: 4, kernel_h: 3, kernel_w: 3, stride_h: 2, stride_w: 1 };
     expect(fromCaffe({ ...byAxis, kernel_size: [], stride })).toEqual(fromCaffe(byAxis));
     expect(refusal(() => fromCaffe({ num_output: 4, kernel_size: [] }))).toContain('kernel_size is ');
+    expect(refusal(() => fromOnnx({ ...onnx, kernel_shape: [] }))).toContain('kernel_shape is []');
     expect(refusal(() => fromWebNN({ ...webnn, strides: [] }))).toContain('strides is []');
   });
 });
