@@ -43,8 +43,8 @@ const KEPT_SHAPES = 4;
 
 export class GpuGradients {
   readonly device: GPUDevice;
-  readonly capabilities: Capabilities;
   readonly #spec: Spec;
+  readonly #capabilities: Capabilities;
   /** Computes the input's gradient. Made with the first shape; the same for all. */
   #layer: GpuLayer | undefined;
   readonly #prepared = new Map<string, PreparedGradients>();
@@ -53,7 +53,7 @@ export class GpuGradients {
   constructor(device: GPUDevice, spec: Spec, capabilities: Capabilities) {
     this.device = device;
     this.#spec = spec;
-    this.capabilities = capabilities;
+    this.#capabilities = capabilities;
     watch(device);
   }
 
@@ -188,10 +188,10 @@ export class GpuGradients {
     const lost = lossOf(this.device);
     if (lost !== undefined) throw lost;
     // Plans differ once a kernel has been set aside.
-    const setAside = this.capabilities.setAside?.size;
+    const setAside = this.#capabilities.setAside?.size;
     const key = [input.batch, input.height, input.width, ...output, setAside].join();
     const ready = this.#prepared.get(key);
-    const prepared = ready ?? prepareGradients(this.device, this.#spec, this.capabilities, input, output);
+    const prepared = ready ?? prepareGradients(this.device, this.#spec, this.#capabilities, input, output);
     this.#prepared.delete(key);
     this.#prepared.set(key, prepared);
     const [oldest] = this.#prepared;
@@ -204,7 +204,7 @@ export class GpuGradients {
   }
 
   #layerOf({ plan }: PreparedGradients): GpuLayer {
-    this.#layer ??= new GpuLayer(this.device, plan.spec, this.capabilities);
+    this.#layer ??= new GpuLayer(this.device, plan.spec, this.#capabilities);
     return this.#layer;
   }
 }
