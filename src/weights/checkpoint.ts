@@ -1,5 +1,5 @@
 import { invalid, shown } from '../invalid.ts';
-import { oneOf } from '../options.ts';
+import { ofType, oneOf } from '../options.ts';
 import { allocate, float16Tensor, tensorOf, toFloat32Array } from '../tensors.ts';
 import type { DType, HostTensor, StateDict } from '../types.ts';
 import type { Entry, Header, SafetensorsDType } from './header.ts';
@@ -59,6 +59,7 @@ export class Checkpoint {
    * @throws ConvTranspose2dError INVALID_ARGUMENT, as `tensor` does
    */
   stateDict(prefix: string, dtype: DType = 'float32'): StateDict {
+    ofType('prefix', prefix, ['string', "a string: the layer's name in the model, or ''"]);
     const begin = prefix === '' ? '' : `${prefix}.`;
     const weight = this.tensor(`${begin}weight`, dtype);
     return this.tensors.has(`${begin}bias`) ? { weight, bias: this.tensor(`${begin}bias`, dtype) } : { weight };

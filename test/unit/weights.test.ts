@@ -125,6 +125,14 @@ describe('values', () => {
     );
   });
 
+  test('a prefix that is no string is refused, and not taken for one', () => {
+    for (const prefix of [undefined, null, 3, Symbol('layer')] as unknown as string[]) {
+      expect(() => checkpoint.stateDict(prefix)).toThrow(
+        /^prefix is .*; it must be a string: the layer's name in the model, or ''/,
+      );
+    }
+  });
+
   test('a dtype that layers have none of is refused, and not taken for another', () => {
     for (const dtype of ['float64', 'F16', null] as unknown as 'float16'[]) {
       expect(() => checkpoint.tensor('layer.weight', dtype)).toThrow(
