@@ -143,7 +143,7 @@ export class ConvTranspose2d {
 
   /**
    * Copies of the weight, in the layer's `weightLayout`, and of the bias if there is one. Host tensors come back in the form that
-   * they were loaded in, others as `Float16Array` (where the platform has it) or `Float32Array`.
+   * they were loaded in, others as `Float32Array`; of a float16 layer as `Float16Array`, or `Uint16Array` where the platform has none.
    * @throws ConvTranspose2dError OUT_OF_MEMORY, DESTROYED; DEVICE_LOST or GPU_ERROR where only a GPU has them
    */
   async stateDict(): Promise<{ weight: HostTensor; bias?: HostTensor }> {

@@ -118,7 +118,8 @@ export function emptyTensor(device: GPUDevice, shape: readonly number[], dtype: 
 }
 
 /**
- * Copies a tensor of that device into memory, after all work submitted so far. Its buffer's usage includes COPY_SRC.
+ * Copies a tensor of that device into memory, after all work submitted so far. Its buffer's usage includes COPY_SRC. float16 comes
+ * as `Float16Array`, or as `Uint16Array` where the platform has none.
  * @throws ConvTranspose2dError INVALID_ARGUMENT, GPU_ERROR, OUT_OF_MEMORY or DEVICE_LOST
  */
 export async function download(device: GPUDevice, tensor: GpuTensor): Promise<HostTensor> {
