@@ -2,7 +2,7 @@
 
 import { multiplyAdd } from './lanes';
 
-// The numbers are the caller's ACTIVATIONS, in src/options.ts: none is 0 and never gets here.
+// The numbers are the caller's ACTIVATIONS, in src/types.ts: none is 0 and never gets here.
 const RELU = 1;
 const RELU6 = 2;
 const LEAKY_RELU = 3;

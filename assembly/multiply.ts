@@ -178,7 +178,10 @@ function storePair(target: usize, stride: usize, p0: v128, p1: v128): void {
   v128.store64_lane(target + 3 * stride, high, 1);
 }
 
-/** The same, 1 position × 8 output channels at a time, by four input channels: a matrix-vector product that streams the weights. */
+/**
+ * What `multiplyPositions` computes, 1 position × 8 output channels at a time, by four input channels: a matrix-vector product that
+ * streams the weights.
+ */
 export function multiplyPoint(
   plan: Plan,
   phase: Phase,
