@@ -14,6 +14,8 @@ import { ConvTranspose2dError } from './errors.ts';
 
 /** A table of residues stays below 16 MiB. */
 const MOST_RESIDUES = 2 ** 19;
+/** The largest stride for one input. A prime, which seldom shares a factor with the dilation: some residues would get more taps then. */
+const MOST_FOR_ONE = 251;
 
 /** What one axis is asked to do. All in elements of that axis. */
 export interface AxisParameters {
@@ -94,13 +96,14 @@ const tooManyPhases = (stride: number, output: number): ConvTranspose2dError =>
 
 /**
  * The residues of an axis. The stride is replaced where another says the same with less work:
- * - one input: no stride can matter, and the kernel's whole extent leaves each output at most one tap;
+ * - one input: no stride can matter, and the kernel's whole extent leaves each output at most one tap. Beyond a bound, outputs
+ *   rather visit taps in vain: the phases of two such axes would fill the memory;
  * - a stride of at least the output: every output is its own residue, and no further residues are needed.
  */
 export function axisGeometry(asked: AxisParameters): Axis {
   const { input, kernel, dilation, padding, output } = asked;
   const extent = dilation * (kernel - 1) + 1;
-  const stride = input === 1 && Math.min(extent, output) <= MOST_RESIDUES ? extent : asked.stride;
+  const stride = input === 1 ? Math.min(extent, MOST_FOR_ONE) : asked.stride;
   const axis = { ...asked, stride };
   const g = gcd(stride, dilation);
   if (Math.min(stride, output) > MOST_RESIDUES) throw tooManyPhases(stride, output);

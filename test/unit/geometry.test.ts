@@ -129,3 +129,22 @@ describe('tables too long to be made', () => {
     expect(axis.residues.length).toBeLessThanOrEqual(2 ** 19);
   });
 });
+
+/** One input under a kernel of up to thousands of rows. */
+const longKernels = fc.record({
+  input: fc.constant(1),
+  kernel: fc.integer({ min: 1, max: 700 }),
+  stride: fc.integer({ min: 1, max: 9 }),
+  dilation: fc.constantFrom(1, 1, 2, 7, 250, 251, 502, 2500),
+  output: fc.integer({ min: 1, max: 3000 }),
+  padding: fc.integer({ min: -300, max: 3000 }),
+});
+
+test('one input, however long its kernel: so few residues that those of two axes make a plan', () => {
+  const property = fc.property(longKernels, (axis) => {
+    expect(axisGeometry(axis).residues.length).toBeLessThan(256);
+    expect(meetingsOfResidues(axis)).toEqual(meetings(axis));
+    expect(usefulTaps(axisGeometry(axis))).toBe(meetings(axis).length);
+  });
+  fc.assert(property, { numRuns: 300 });
+});
