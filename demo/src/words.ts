@@ -32,6 +32,10 @@ export async function fetched<T>(part: Promise<T>): Promise<T> {
   }
 }
 
+/** Height and width; one number where they agree. */
+export const shown = ([height, width]: readonly [number, number]): string =>
+  height === width ? String(height) : `${height} × ${width}`;
+
 export function duration(milliseconds: number): string {
   if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
   const digits = milliseconds < 1 ? 2 : milliseconds < 10 ? 1 : 0;

@@ -1,4 +1,5 @@
 /** Which kernel, stride and dilation would give every output equally many weights. */
+import { shown } from '../words.ts';
 import { isEven, tapsOfPhases, type Pattern, type Size } from './phases.ts';
 
 export interface Advice {
@@ -49,5 +50,3 @@ function both(value: (axis: 0 | 1) => number | undefined): Size | undefined {
   const [height, width] = [value(0), value(1)];
   return height === undefined || width === undefined ? undefined : [height, width];
 }
-
-const shown = ([height, width]: Size): string => (height === width ? String(height) : `${height} × ${width}`);

@@ -1,10 +1,10 @@
 /** The words and tables of a diagnosis, plain ones first. */
 import { find } from '../page.ts';
+import { shown } from '../words.ts';
 import type { Advice } from './advice.ts';
-import { isEven, type Pattern, type Phase, type Size } from './phases.ts';
+import { isEven, type Pattern, type Phase } from './phases.ts';
 import type { State } from './state.ts';
 
-export const shown = ([height, width]: Size): string => (height === width ? String(height) : `${height} × ${width}`);
 export const percent = (value: number): string => `${value < 10 ? value.toFixed(1) : Math.round(value)} %`;
 export const number = (value: number): string =>
   (Number.isInteger(value) ? String(value) : value.toFixed(3)).replace('-', '−');

@@ -1,4 +1,6 @@
 /** A layer of one channel, small enough to look at, and the arithmetic of its sizes. Pairs are (height, width). */
+import { shown } from '../words.ts';
+
 export type Size = readonly [height: number, width: number];
 
 export const PARAMETERS = ['input', 'kernel', 'stride', 'padding', 'outputPadding', 'dilation'] as const;
@@ -89,6 +91,3 @@ function settleAxis(asked: Axis): Axis {
 
 const clamp = (value: number, [least, most]: readonly [number, number]): number =>
   Math.min(Math.max(value, least), most);
-
-/** One number where both axes agree. */
-export const shown = ([height, width]: Size): string => (height === width ? String(height) : `${height} × ${width}`);

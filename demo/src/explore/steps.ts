@@ -1,5 +1,6 @@
 /** Three ways to see the same sum, as a story of steps that can be counted, played and scrubbed. */
-import { axisOf, kernelExtent, outputSize, shown, type Layer, type Size } from './layer.ts';
+import { shown } from '../words.ts';
+import { axisOf, kernelExtent, outputSize, type Layer, type Size } from './layer.ts';
 import { zerosAfter, zerosBefore } from './zero-insertion.ts';
 
 export const WAYS = ['spread', 'collect', 'zeros'] as const;
